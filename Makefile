@@ -1,0 +1,44 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check lock schemas clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+# pip fetches uv, checked by hash; uv installs the locked set, checked by hash
+$(VENV)/ready: requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+	@echo "== setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu install python3-venv, then try again" >&2; exit 2; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-broker/ready: requirements/broker.lock | $(VENV)/ready
+	@$(PYTHON) -m venv --clear .venv-broker
+	@$(BIN)/uv pip install --quiet --python .venv-broker/bin/python --require-hashes -r requirements/broker.lock
+	@touch $@
+
+setup: $(VENV)/ready ## install everything into .venv
+
+check: setup ## style, types, rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check .venv-broker/ready ## all checks and tests
+	$(BIN)/pytest
+
+lock: ## compile the locks again from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras -o requirements/dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/broker.lock requirements/broker.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock requirements/bootstrap.in
+
+clean: ## remove the environments and all that the demo wrote
+	rm -rf $(VENV) .venv-broker demo store build

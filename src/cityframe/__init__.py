@@ -1,0 +1,3 @@
+"""cityframe keeps a city's spatial framework current."""
+
+__version__ = "0.1.0"

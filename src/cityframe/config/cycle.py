@@ -1,0 +1,45 @@
+"""A series of update cycles as declared in ``cycles/NAME.yaml``."""
+
+import datetime as dt
+from typing import Literal
+
+from pydantic import Field
+
+from cityframe.config.document import Declaration
+from cityframe.config.schema import Name, TitleText
+
+
+class Calendar(Declaration):
+    """When the cycles of a series are cut off.
+
+    ``cron`` in ``time_zone``; a cut-off on a day in ``holidays`` moves to the next working day.
+    """
+
+    cron: str
+    time_zone: str = "Asia/Shanghai"
+    holidays: tuple[dt.date, ...] = ()
+
+
+class Packages(Declaration):
+    """What is built from each release."""
+
+    full: bool = True
+    change: bool = True
+    formats: tuple[Literal["gpkg", "geoparquet"], ...] = ("gpkg", "geoparquet")
+
+
+class Series(Declaration):
+    """``cycles/NAME.yaml``: a series of planned updates.
+
+    ``sources`` in the order in which their deliveries are taken in. ``runs_on`` says whether the
+    cycle runs by its calendar, when deliveries land, or both.
+    """
+
+    name: Name
+    title: TitleText
+    sources: tuple[Name, ...] = Field(min_length=1)
+    approvers: tuple[str, ...] = Field(min_length=1)
+    calendar: Calendar | None = None
+    runs_on: Literal["calendar", "deliveries", "both"] = "deliveries"
+    review_days: int = Field(default=5, gt=0)
+    packages: Packages = Packages()

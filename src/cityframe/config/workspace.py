@@ -1,0 +1,208 @@
+"""A workspace: a folder with declarations and a store."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cityframe.config.cycle import Series
+from cityframe.config.document import Declaration, line_of, read_declaration, read_yaml
+from cityframe.config.rule import Rule, RuleFile
+from cityframe.config.schema import LayerSchema, TitleText
+from cityframe.config.source import JoinGeometry, Source
+from cityframe.errors import DeclarationError
+from cityframe.model.layer import Layer
+
+WORKSPACE_FILE = "cityframe.yaml"
+
+
+class WorkspaceFile(Declaration):
+    """``cityframe.yaml``: the name of the city and where its store is (relative to the file)."""
+
+    title: TitleText
+    store: str = "store"
+    time_zone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """All declarations of a workspace, read and checked against one another.
+
+    Attributes
+    ----------
+    root : Path
+        The folder.
+    store : Path
+        Folder of the store; it need not exist yet.
+    places : mapping of str to str
+        ``file:line`` of each rule by its id, for messages.
+    """
+
+    root: Path
+    title: TitleText
+    time_zone: str
+    store: Path
+    layers: Mapping[str, Layer]
+    sources: Mapping[str, Source]
+    rules: tuple[Rule, ...]
+    series: Mapping[str, Series]
+    places: Mapping[str, str]
+
+    def source(self, name: str) -> Source:
+        """Return a source by its name, or raise `DeclarationError`."""
+        return _named(self.sources, name, "source", self.root / "sources")
+
+    def cycle_series(self, name: str) -> Series:
+        """Return a series by its name, or raise `DeclarationError`."""
+        return _named(self.series, name, "series", self.root / "cycles")
+
+    def layer(self, name: str) -> Layer:
+        """Return a layer by its name, or raise `DeclarationError`."""
+        return _named(self.layers, name, "layer", self.root / "schemas")
+
+    def rule_set_digest(self) -> str:
+        """Return the SHA-256 over all rules, in hexadecimal."""
+        text = "\n".join(rule.model_dump_json() for rule in self.rules)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+NamedT = TypeVar("NamedT")
+
+
+def _named(among: Mapping[str, NamedT], name: str, what: str, folder: Path) -> NamedT:
+    if name not in among:
+        raise DeclarationError(
+            found=f"no {what} {name!r}",
+            where=str(folder),
+            expected=f"one of {', '.join(sorted(among)) or 'none declared'}",
+        )
+    return among[name]
+
+
+def read_workspace(root: Path) -> Workspace:
+    """Read all declarations of a workspace.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with ``cityframe.yaml``, ``sources/``, ``schemas/``, ``quality_rules/``, ``cycles/``.
+
+    Returns
+    -------
+    Workspace
+        Read once; later changes of the files are not seen.
+
+    Raises
+    ------
+    DeclarationError
+        If a file is wrong or names what is not declared; with file and line.
+    """
+    head = read_declaration(root / WORKSPACE_FILE, WorkspaceFile)
+    schemas = {path: read_declaration(path, LayerSchema) for path in _files(root / "schemas")}
+    sources = {path: read_declaration(path, Source) for path in _files(root / "sources")}
+    series = {path: read_declaration(path, Series) for path in _files(root / "cycles")}
+    for path, declared in [*schemas.items(), *sources.items(), *series.items()]:
+        if declared.name != path.stem:  # type: ignore[attr-defined]
+            raise DeclarationError(
+                found=f"name is {declared.name!r}",  # type: ignore[attr-defined]
+                where=str(path),
+                expected=f"{path.stem!r}, the name of the file",
+            )
+    rules, places = _read_rules(root / "quality_rules")
+    workspace = Workspace(
+        root=root,
+        title=head.title,
+        time_zone=head.time_zone,
+        store=root / expand(head.store, where=str(root / WORKSPACE_FILE)),
+        layers={schema.name: schema.layer() for schema in schemas.values()},
+        sources={source.name: source for source in sources.values()},
+        rules=rules,
+        series={one.name: one for one in series.values()},
+        places=places,
+    )
+    _check_names(workspace)
+    return workspace
+
+
+def expand(text: str, *, where: str) -> str:
+    """Replace ``${VARIABLE}`` and ``${VARIABLE:-default}`` from the environment.
+
+    Raises
+    ------
+    DeclarationError
+        If a variable without a default is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        found = os.environ.get(name) or default
+        if found is None:
+            raise DeclarationError(
+                found=f"environment variable {name} is not set", where=where, remedy=f"set {name}"
+            )
+        return found
+
+    return re.sub(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}", value, text)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.yaml"))
+
+
+def _read_rules(folder: Path) -> tuple[tuple[Rule, ...], dict[str, str]]:
+    rules: list[Rule] = []
+    places: dict[str, str] = {}
+    for path in _files(folder):
+        _, lines = read_yaml(path)
+        for position, rule in enumerate(read_declaration(path, RuleFile).rules):
+            place = f"{path}:{line_of(('rules', position), lines)}"
+            if rule.id in places:
+                raise DeclarationError(
+                    found=f"rule {rule.id!r} stands twice",
+                    where=place,
+                    remedy=f"rename it; the other is at {places[rule.id]}",
+                )
+            places[rule.id] = place
+            rules.append(rule)
+    return tuple(rules), places
+
+
+def _check_names(workspace: Workspace) -> None:
+    for rule in workspace.rules:
+        _check_known(rule.layers, workspace.layers, "layer", workspace.places[rule.id])
+    for series in workspace.series.values():
+        where = str(workspace.root / "cycles" / f"{series.name}.yaml")
+        _check_known(series.sources, workspace.sources, "source", where)
+    for source in workspace.sources.values():
+        _check_source(workspace, source)
+
+
+def _check_source(workspace: Workspace, source: Source) -> None:
+    path = workspace.root / "sources" / f"{source.name}.yaml"
+    _, lines = read_yaml(path)
+    for position, feed in enumerate(source.feeds):
+        where = f"{path}:{line_of(('feeds', position), lines)}"
+        _check_known([feed.layer], workspace.layers, "layer", where)
+        layer = workspace.layers[feed.layer]
+        for name in feed.columns:
+            if name not in layer.attribute_names:
+                raise DeclarationError(
+                    found=f"layer {layer.name} has no attribute {name!r}",
+                    where=f"{path}:{line_of(('feeds', position, 'columns', name), lines)}",
+                    expected=f"one of {', '.join(layer.attribute_names)}",
+                )
+        if isinstance(feed.geometry, JoinGeometry):
+            _check_known([feed.geometry.layer], workspace.layers, "layer", where)
+
+
+def _check_known(names: Iterable[str], known: Mapping[str, object], what: str, where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise DeclarationError(
+                found=f"no {what} {name!r}",
+                where=where,
+                expected=f"one of {', '.join(sorted(known)) or 'none declared'}",
+            )

@@ -1,0 +1,1 @@
+"""Pure algorithms: they take and return frames and dataclasses, and touch nothing outside."""
