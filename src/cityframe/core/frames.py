@@ -20,6 +20,7 @@ from collections.abc import Iterable
 
 import geopandas as gpd
 import pandas as pd
+import pyarrow as pa
 
 from cityframe.model.layer import AttributeType, Layer
 
@@ -86,6 +87,16 @@ def with_column_types(frame: gpd.GeoDataFrame, layer: Layer) -> gpd.GeoDataFrame
         else:
             typed[name] = typed[name].astype(kind)
     return typed
+
+
+def with_plain_dates(frame: gpd.GeoDataFrame, layer: Layer) -> gpd.GeoDataFrame:
+    """Return the frame with dates as dates, for writing to files: no time of day is invented."""
+    dates = [
+        attribute.name
+        for attribute in layer.attributes
+        if attribute.type is AttributeType.DATE and attribute.name in frame.columns
+    ]
+    return frame.astype(dict.fromkeys(dates, pd.ArrowDtype(pa.date32())))
 
 
 def key_text(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.Series:

@@ -1,0 +1,1 @@
+"""The store: landed bytes, the framework with its releases, the ledger."""
