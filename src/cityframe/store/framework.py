@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from cityframe.store.tables import (
 )
 
 Bbox = tuple[float, float, float, float]
+BATCH_ROWS = 100_000
 _EMPTY_DIGEST = ""
 
 
@@ -241,6 +242,24 @@ class Framework:
             )
         return self._read(layer, " AND ".join(conditions))
 
+    def batches(
+        self, layer: Layer, release: int, *, size: int = BATCH_ROWS
+    ) -> Iterator[gpd.GeoDataFrame]:
+        """Yield a layer as a release knew it in batches of rows, sorted by uid."""
+        last = ""
+        while self._has(layer):
+            condition = (
+                f"release_from <= {int(release)} "
+                f"AND (release_to IS NULL OR release_to > {int(release)}) "
+                f"AND valid_to IS NULL AND uid > '{last}'"
+            )
+            frame = self._read(layer, condition, limit=size)
+            if len(frame):
+                yield frame
+            if len(frame) < size:
+                return
+            last = str(frame["uid"].iloc[-1])
+
     def history(self, uid: str) -> pd.DataFrame:
         """Return all stored rows of a uid, oldest knowledge first.
 
@@ -325,7 +344,7 @@ class Framework:
     def _has(self, layer: Layer) -> bool:
         return layer.name in self.contracts()
 
-    def _read(self, layer: Layer, condition: str) -> gpd.GeoDataFrame:
+    def _read(self, layer: Layer, condition: str, *, limit: int | None = None) -> gpd.GeoDataFrame:
         names = ", ".join(
             f'"{name}"'
             for name in ("uid", "valid_from", "delivery", "digest", *layer.attribute_names)
@@ -334,7 +353,8 @@ class Framework:
         frame = pyogrio.read_dataframe(
             self.path,
             sql=f"SELECT {names}{', geom' if has_geometry else ''} "
-            f'FROM "{history_name(layer.name)}" WHERE {condition} ORDER BY uid',
+            f'FROM "{history_name(layer.name)}" WHERE {condition} ORDER BY uid'
+            f"{'' if limit is None else f' LIMIT {limit}'}",
             use_arrow=True,
         )
         if "geometry" not in frame:

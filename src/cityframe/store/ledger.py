@@ -72,9 +72,9 @@ class Ledger:
         """Append one entry durably and return it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         engine = sqlite_engine(self._path)
-        _METADATA.create_all(engine)
         text = _canonical(body)
         with write_transaction(engine) as connection:
+            _METADATA.create_all(connection)
             last = connection.execute(
                 sa.select(_ENTRY.c.sequence, _ENTRY.c.hash).order_by(_ENTRY.c.sequence.desc())
             ).first()

@@ -1,0 +1,89 @@
+"""``cityframe release list|show|rollback``: the numbered versions of the framework."""
+
+import argparse
+import getpass
+from dataclasses import asdict
+from typing import Any
+
+from cityframe.cli.answer import Answer, table
+from cityframe.cli.options import Commands
+from cityframe.model.release import Release
+from cityframe.pipeline.city import now, open_city
+from cityframe.pipeline.publishing import publish_release
+from cityframe.pipeline.releasing import roll_back
+
+
+def register(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the commands."""
+    parser = commands.add_parser("release", help="list, show and roll back releases")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    verbs.add_parser("list", parents=[common], help="all releases").set_defaults(run=list_all)
+    show_parser = verbs.add_parser("show", parents=[common], help="one release with its proof")
+    show_parser.add_argument("number", type=int, metavar="N")
+    show_parser.set_defaults(run=show)
+    back_parser = verbs.add_parser(
+        "rollback", parents=[common], help="a new release that says again what release N said"
+    )
+    back_parser.add_argument("number", type=int, metavar="N")
+    back_parser.add_argument("--by", metavar="NAME", default=getpass.getuser())
+    back_parser.add_argument("--reason", metavar="TEXT", default="")
+    back_parser.set_defaults(run=rollback)
+
+
+def list_all(options: argparse.Namespace) -> Answer:
+    """List all releases."""
+    releases = open_city(options.workspace).framework.releases()
+    rows = [
+        (one.number, one.kind.value, one.created_at, one.cycle,
+         sum(layer.count for layer in one.layers), one.digest[:16])
+        for one in releases
+    ]  # fmt: skip
+    text = table(rows, ("release", "kind", "created", "cycle", "features", "digest"))
+    return Answer(
+        {"releases": [release_body(one) for one in releases]}, text if rows else "no release yet"
+    )
+
+
+def show(options: argparse.Namespace) -> Answer:
+    """Show one release."""
+    made = open_city(options.workspace).framework.release(options.number)
+    layers = table(
+        [
+            (layer.layer, layer.count, layer.digest[:16],
+             ", ".join(f"{kind} {count}" for kind, count in layer.changes.items()) or "-")
+            for layer in made.layers
+        ],
+        ("layer", "features", "digest", "changes"),
+    )  # fmt: skip
+    decisions = "\n".join(
+        f"{one['what']} by {one['who']} at {one['when']}: {one['why']}"
+        for one in made.evidence.get("decisions", [])
+    )
+    head = f"release {made.number} ({made.kind.value}) of {made.created_at}, cycle {made.cycle}"
+    return Answer(
+        {**release_body(made), "evidence": dict(made.evidence)},
+        f"{head}\ndigest {made.digest}\n{layers}\n{decisions}",
+    )
+
+
+def rollback(options: argparse.Namespace) -> Answer:
+    """Roll back to a release."""
+    city = open_city(options.workspace)
+    why = options.reason or f"roll back to release {options.number}"
+    made = roll_back(city, options.number, who=options.by, why=why, at=now())
+    publish_release(city, made)
+    return Answer(
+        release_body(made), f"release {made.number} says again what release {options.number} said"
+    )
+
+
+def release_body(made: Release) -> dict[str, Any]:
+    """Return a release without its evidence, JSON-ready."""
+    return {
+        "release": made.number,
+        "kind": made.kind.value,
+        "created_at": made.created_at,
+        "cycle": made.cycle,
+        "digest": made.digest,
+        "layers": [{**asdict(layer), "changes": dict(layer.changes)} for layer in made.layers],
+    }

@@ -1,0 +1,59 @@
+"""The current state of a layer inside a cycle: the framework with the cycle's earlier changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import geopandas as gpd
+import pandas as pd
+
+from cityframe.core.frames import empty_frame
+from cityframe.model.layer import Layer
+from cityframe.pipeline.accounts import changes_in_order
+from cityframe.pipeline.city import City
+from cityframe.reconcile import CurrentLayer, compose
+from cityframe.store.framework import Framework
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """A layer of the current release, read as far as it is asked for."""
+
+    framework: Framework
+    layer: Layer
+
+    def index(self) -> pd.DataFrame:
+        """Return ``uid, key, digest`` of all features."""
+        return self.framework.index(self.layer)
+
+    def rows(self, uids: Sequence[str]) -> gpd.GeoDataFrame:
+        """Return features by uid, in the order of the uids."""
+        return self.framework.rows(self.layer, uids)
+
+    def all_rows(self) -> gpd.GeoDataFrame:
+        """Return all features."""
+        current = self.framework.current()
+        if current is None:
+            return empty_frame(self.layer, ("uid", "valid_from", "delivery", "digest"))
+        return self.framework.as_of(self.layer, current.number)
+
+
+def current_layer(city: City, cycle: str, layer: Layer) -> CurrentLayer:
+    """Return a layer as the cycle's next delivery must see it."""
+    current: CurrentLayer = StoredLayer(city.framework, layer)
+    for changes in changes_in_order(city, cycle, layer):
+        current = compose(current, changes)
+    return current
+
+
+def removal_history(city: City, layer: str) -> list[float]:
+    """Return the share of a layer that each release after the first removed."""
+    shares: list[float] = []
+    before = 0
+    for release in city.framework.releases():
+        version = next((one for one in release.layers if one.layer == layer), None)
+        if version is None:
+            continue
+        if before:
+            shares.append(version.changes.get("removed", 0) / before)
+        before = version.count
+    return shares

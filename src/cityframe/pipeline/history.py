@@ -1,0 +1,61 @@
+"""All that was ever known of one feature."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+import shapely
+
+from cityframe.errors import DeclarationError
+from cityframe.model.layer import Layer
+from cityframe.pipeline.city import City
+
+_COLUMNS = (
+    "release_from", "release_to", "valid_from", "valid_to", "change", "has_new_attributes",
+    "delivery", "record",
+)  # fmt: skip
+
+
+def feature_history(city: City, uid: str) -> dict[str, Any]:
+    """Return the rows of a uid on both time axes, JSON-ready.
+
+    Returns
+    -------
+    dict
+        ``layer, uid, rows``; each row has ``release_from, release_to, valid_from, valid_to,
+        change, delivery, record, attributes`` and ``geometry`` (WKT in the layer's CRS).
+
+    Raises
+    ------
+    DeclarationError
+        If no layer ever had this uid.
+    """
+    found = city.framework.history(uid)
+    if found.empty:
+        raise DeclarationError(
+            where=str(city.framework.path),
+            found=f"no feature {uid!r}",
+            remedy="see `cityframe diff A B --features` for uids",
+        )
+    layer = city.framework.contract(str(found["layer"].iloc[0]))
+    rows = [_row(row, layer) for row in found.to_dict(orient="records")]
+    return {"layer": layer.name, "uid": uid, "rows": rows}
+
+
+def _row(row: dict[Hashable, Any], layer: Layer) -> dict[str, Any]:
+    geometry = row.get("geometry")
+    return {
+        **{name: _plain(row[name]) for name in _COLUMNS},
+        "attributes": {name: _plain(row[name]) for name in layer.attribute_names},
+        "geometry": None
+        if geometry is None
+        else shapely.to_wkt(geometry, rounding_precision=4),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,252 @@
+"""Take in a delivery: read, conform, check and reconcile each of its feeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from cityframe.config.source import Feed, Source
+from cityframe.conform import Conformed, conform
+from cityframe.connectors import read_tables
+from cityframe.core.findings import concat_findings
+from cityframe.core.frames import key_text
+from cityframe.errors import QuarantinedError
+from cityframe.model.delivery import Delivery, DeliveryKind
+from cityframe.model.fate import FATE_COLUMNS, Fate
+from cityframe.model.finding import Scope
+from cityframe.model.layer import Layer
+from cityframe.model.report import LayerAccount, RuleResult
+from cityframe.pipeline.accounts import (
+    ACCOUNT_FILE,
+    Account,
+    delivery_folder,
+    write_account,
+)
+from cityframe.pipeline.city import City
+from cityframe.pipeline.current import current_layer, removal_history
+from cityframe.pipeline.features import features_of_findings
+from cityframe.pipeline.frames_on_disk import write_frame, write_table
+from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.suites import keep_suite
+from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
+from cityframe.rules import Checked, CompiledRules, check_layer, compile_rules
+
+
+@dataclass
+class _FeedOutcome:
+    """What one feed of a delivery came to."""
+
+    name: str
+    layer: Layer
+    conformed: Conformed
+    checked: Checked
+    reconciled: Reconciled
+    fates: pd.DataFrame
+    findings: gpd.GeoDataFrame
+    features: gpd.GeoDataFrame
+
+
+@dataclass
+class _Intake:
+    """One delivery on its way; ``working`` holds layers with the changes of its earlier feeds."""
+
+    city: City
+    cycle: str
+    source: Source
+    delivery: Delivery
+    rules: CompiledRules
+    working: dict[str, CurrentLayer] = field(default_factory=dict)
+
+    def layer_now(self, name: str) -> CurrentLayer:
+        if name not in self.working:
+            layer = self.city.workspace.layer(name)
+            self.working[name] = current_layer(self.city, self.cycle, layer)
+        return self.working[name]
+
+
+def take_in(city: City, cycle: str, source_name: str) -> None:
+    """Take in a source's deliveries of a cycle; what is already taken in is left as it is.
+
+    Parameters
+    ----------
+    city : City
+        The city.
+    cycle : str
+        An open cycle.
+    source_name : str
+        The source; its deliveries are taken in as they landed.
+
+    Raises
+    ------
+    IntegrityError
+        If landed bytes are not what their manifest says.
+    """
+    source = city.workspace.source(source_name)
+    rules = compile_rules(city.workspace.rules, city.workspace.layers, city.workspace.places)
+    for delivery_id in read_plan(city, cycle).deliveries_of(source_name):
+        if (delivery_folder(city, cycle, delivery_id) / ACCOUNT_FILE).exists():
+            continue
+        city.archive.verify(delivery_id)
+        delivery = city.archive.get(delivery_id)
+        _take_in_delivery(_Intake(city, cycle, source, delivery, rules))
+
+
+def _take_in_delivery(intake: _Intake) -> None:
+    outcomes: list[_FeedOutcome] = []
+    reasons: list[str] = []
+    for number, feed in enumerate(intake.source.feeds):
+        try:
+            outcome = _take_in_feed(intake, f"{number:02d}-{feed.layer}", feed)
+        except QuarantinedError as error:
+            reasons.append(str(error))
+            continue
+        if outcome is None:
+            if intake.source.delivery is not DeliveryKind.LAYERS_CHANGED_ONLY:
+                reasons.append(
+                    f"{intake.delivery.id}: no file matches {feed.file!r} for layer {feed.layer}"
+                )
+            continue
+        outcomes.append(outcome)
+        reasons += outcome.conformed.quarantine_reasons
+        reasons += outcome.checked.quarantine_reasons
+        reasons += outcome.reconciled.quarantine_reasons
+    if not outcomes and not reasons:
+        reasons.append(f"{intake.delivery.id}: no file matches any feed of {intake.source.name}")
+    _leave_on_disk(intake, outcomes, tuple(dict.fromkeys(reasons)))
+
+
+def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None:
+    city, delivery, source = intake.city, intake.delivery, intake.source
+    tables = read_tables(city.archive.files(delivery.id), source, feed)
+    if not tables:
+        return None
+    layer = city.workspace.layer(feed.layer)
+    conformed = conform(
+        tables,
+        source=source,
+        feed=feed,
+        layer=layer,
+        delivery=delivery,
+        framework_layer=lambda other: intake.layer_now(other).all_rows(),
+    )
+    current = intake.layer_now(layer.name)
+    checked = check_layer(
+        intake.rules,
+        scope=Scope.DELIVERY,
+        layer=layer,
+        frame=conformed.frame,
+        delivery=delivery.id,
+        other=lambda other: intake.layer_now(other).all_rows(),
+        previous=None,
+        changes=None,
+        as_of=pd.Timestamp(delivery.observed_at).to_pydatetime(),
+    )
+    is_returned = np.zeros(len(conformed.frame), dtype=bool)
+    is_returned[sorted(checked.returned_records)] = True
+    accepted = conformed.frame[~is_returned].reset_index(drop=True)
+    returned = conformed.frame[is_returned]
+    reconciled = reconcile(
+        current,
+        accepted,
+        layer=layer,
+        feed=feed,
+        delivery=delivery,
+        delivery_kind=source.delivery,
+        accuracy_m=source.accuracy_of(feed),
+        cycle=intake.cycle,
+        removal_history=removal_history(city, layer.name),
+        held_keys=_keys(returned, layer) | _keys_of_fates(conformed.fates),
+        held_uids=frozenset(returned["uid"].dropna()) if "uid" in returned else frozenset(),
+    )
+    intake.working[layer.name] = compose(current, reconciled.changes)
+    findings = concat_findings(
+        [conformed.findings, checked.findings, reconciled.findings], layer.crs
+    )
+    fates = pd.concat(
+        [
+            conformed.fates,
+            _returned_fates(returned, layer, checked.findings),
+            reconciled.fates,
+        ],
+        ignore_index=True,
+    )
+    return _FeedOutcome(
+        name=name,
+        layer=layer,
+        conformed=conformed,
+        checked=checked,
+        reconciled=reconciled,
+        fates=fates[list(FATE_COLUMNS)],
+        findings=findings,
+        features=features_of_findings(findings, conformed.frame, current, layer),
+    )
+
+
+def _keys(frame: gpd.GeoDataFrame, layer: Layer) -> frozenset[str]:
+    if not layer.key or not set(layer.key) <= set(frame.columns):
+        return frozenset()
+    return frozenset(key_text(frame, layer.key).dropna())
+
+
+def _keys_of_fates(fates: pd.DataFrame) -> frozenset[str]:
+    keys = fates["source_key"]
+    return frozenset(keys[keys.notna() & (keys != "")])
+
+
+def _returned_fates(
+    returned: gpd.GeoDataFrame, layer: Layer, findings: gpd.GeoDataFrame
+) -> pd.DataFrame:
+    blocking = findings[findings["gate"] == "block"]
+    reasons = blocking.groupby("record")["rule"].agg(lambda rules: ", ".join(sorted(set(rules))))
+    return pd.DataFrame(
+        {
+            "layer": layer.name,
+            "record": returned["record"],
+            "source_key": returned["source_key"],
+            "uid": "",
+            "fate": Fate.RETURNED.value,
+            "reason": returned["record"].map(reasons).astype("str").fillna(""),
+        }
+    )
+
+
+def _leave_on_disk(
+    intake: _Intake, outcomes: Sequence[_FeedOutcome], reasons: tuple[str, ...]
+) -> None:
+    folder = delivery_folder(intake.city, intake.cycle, intake.delivery.id)
+    layers: list[LayerAccount] = []
+    results: list[RuleResult] = []
+    for outcome in outcomes:
+        fates = outcome.fates
+        if reasons:
+            fates = fates.assign(fate=Fate.WAITING.value, reason="the delivery is quarantined")
+        write_table(folder / f"{outcome.name}.fates.parquet", fates)
+        write_frame(folder / f"{outcome.name}.findings.parquet", outcome.findings)
+        write_frame(folder / f"{outcome.name}.features.parquet", outcome.features)
+        write_frame(folder / f"{outcome.name}.changes.parquet", outcome.reconciled.changes)
+        keep_suite(folder, outcome.name, outcome.checked)
+        layers.append(
+            LayerAccount(
+                layer=outcome.layer.name,
+                read=outcome.conformed.records,
+                fates=_totals(fates["fate"]),
+            )
+        )
+        results += outcome.checked.results
+    write_account(
+        folder / ACCOUNT_FILE,
+        Account(
+            delivery=intake.delivery.id,
+            layers=tuple(layers),
+            results=tuple(results),
+            quarantine_reasons=reasons,
+            feeds=tuple(outcome.name for outcome in outcomes),
+        ),
+    )
+
+
+def _totals(column: "pd.Series[str]") -> Mapping[str, int]:
+    counts = column.value_counts()
+    return {str(name): int(counts[name]) for name in sorted(counts.index)}

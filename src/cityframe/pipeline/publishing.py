@@ -1,0 +1,170 @@
+"""Publish a release: build its packages, prove them, and say so in the ledger."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cityframe.errors import DeclarationError
+from cityframe.model.cycle import CycleState
+from cityframe.model.layer import Layer
+from cityframe.model.release import Release
+from cityframe.pipeline.city import City, now, operator
+from cityframe.pipeline.difference import difference
+from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.reporting import REPORT_FILE, report_folder
+from cityframe.products.package import (
+    LayerContent,
+    LayerDelta,
+    build_change,
+    build_full,
+    verify,
+)
+
+ALL_FORMATS = ("gpkg", "geoparquet")
+
+
+def publish(city: City, cycle: str) -> None:
+    """Build and prove the packages of the release that a cycle made.
+
+    Raises
+    ------
+    DeclarationError
+        If the cycle made no release.
+    """
+    made = city.framework.released_by(cycle)
+    if made is None:
+        raise DeclarationError(
+            where=f"cycle {cycle}", found="no release came of it", remedy="release it first"
+        )
+    publish_release(city, made)
+
+
+def publish_release(city: City, made: Release) -> None:
+    """Build and prove the packages of a release; nothing is done twice."""
+    if city.ledger.last(what=CycleState.PUBLISHED, subject=made.cycle) is not None:
+        return
+    wants_full, wants_change, formats = _wanted(city, made)
+    packages: dict[str, str] = {}
+    if wants_full:
+        folder = city.package_folder(made.number, "full")
+        packages["full"] = _build_full(city, made, folder, formats)
+    if wants_change and made.number > 1:
+        folder = city.package_folder(made.number, "change")
+        packages["change"] = _build_change(city, made, folder, formats)
+    city.ledger.append(
+        CycleState.PUBLISHED,
+        made.cycle,
+        {"release": made.number, "packages": packages},
+        who=operator(),
+        at=now(),
+    )
+
+
+def build_packages(city: City, number: int, to: Path) -> dict[str, Path]:
+    """Build the full and, after the first release, the change package of a release.
+
+    Returns
+    -------
+    dict of str to Path
+        The folders, by kind.
+    """
+    made = city.framework.release(number)
+    built = {"full": to / f"release-{number:04d}-full"}
+    _build_full(city, made, built["full"], ALL_FORMATS)
+    if number > 1:
+        built["change"] = to / f"release-{number:04d}-change"
+        _build_change(city, made, built["change"], ALL_FORMATS)
+    return built
+
+
+def verify_package(folder: Path, base: Path | None) -> dict[str, Any]:
+    """Verify a package and return what was proved, JSON-ready.
+
+    Raises
+    ------
+    IntegrityError
+        If it is not what it claims to be, or does not lead from its base to its release.
+    """
+    result = verify(folder, base=base)
+    manifest = result.manifest
+    proved = f"{manifest.kind.value} package of release {manifest.release.number}"
+    if result.base is not None:
+        number = manifest.release.number
+        proved += f"; full({number}) = apply(change({number}), full({number - 1}))"
+    return {
+        "package": str(folder),
+        "kind": manifest.kind.value,
+        "release": manifest.release.number,
+        "digest": manifest.digest,
+        "rows": result.rows,
+        "base": str(base) if base else None,
+        "proved": proved,
+    }
+
+
+def _wanted(city: City, made: Release) -> tuple[bool, bool, tuple[str, ...]]:
+    if not (city.cycle_folder(made.cycle) / "plan.json").exists():
+        return True, True, ALL_FORMATS
+    packages = city.workspace.cycle_series(read_plan(city, made.cycle).series).packages
+    return packages.full, packages.change, packages.formats
+
+
+def _build_full(city: City, made: Release, folder: Path, formats: tuple[str, ...]) -> str:
+    contents = [
+        LayerContent(
+            layer=layer,
+            batches=lambda layer=layer: city.framework.batches(layer, made.number),
+        )
+        for layer in _layers_of(city, made)
+    ]
+    manifest = build_full(
+        folder,
+        made,
+        contents,
+        title=city.workspace.title.title(),
+        quality=quality_record(city, made),
+        formats=formats,
+    )
+    return manifest.digest
+
+
+def _build_change(city: City, made: Release, folder: Path, formats: tuple[str, ...]) -> str:
+    found = {one.layer.name: one for one in difference(city, made.number - 1, made.number)}
+    deltas = []
+    for layer in _layers_of(city, made):
+        one = found.get(layer.name)
+        if one is None:
+            empty = city.framework.states_of(layer, [], made.number)
+            deltas.append(LayerDelta(layer, removed=empty.assign(change=""), added=empty))
+            continue
+        kinds = one.features.set_index("uid")["change"]
+        differs = one.before["uid"].isin(kinds.index)
+        removed = one.before[differs].assign(change=one.before["uid"].map(kinds))
+        added = one.after[one.after["uid"].isin(kinds.index)]
+        deltas.append(LayerDelta(layer, removed=removed, added=added))
+    manifest = build_change(
+        folder,
+        made,
+        city.framework.release(made.number - 1),
+        deltas,
+        title=city.workspace.title.title(),
+        quality=quality_record(city, made),
+        formats=formats,
+    )
+    return manifest.digest
+
+
+def quality_record(city: City, made: Release) -> dict[str, Any]:
+    """Return the proof that let a release in: evidence and the rule results of its report."""
+    record: dict[str, Any] = {"release": made.number, "evidence": dict(made.evidence)}
+    path = report_folder(city, made.cycle) / REPORT_FILE
+    if path.exists():
+        report = json.loads(path.read_text(encoding="utf-8"))
+        report.pop("findings", None)
+        record["report"] = report
+    return record
+
+
+def _layers_of(city: City, made: Release) -> list[Layer]:
+    contracts = city.framework.contracts()
+    return [contracts[version.layer] for version in made.layers]

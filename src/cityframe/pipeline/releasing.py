@@ -1,0 +1,144 @@
+"""Release an approved candidate, and roll back."""
+
+import datetime as dt
+
+import geopandas as gpd
+import pandas as pd
+
+from cityframe.core.frames import empty_frame
+from cityframe.errors import DeclarationError, GateClosedError
+from cityframe.model.change import CHANGE_COLUMNS
+from cityframe.model.cycle import CycleState
+from cityframe.model.release import Release, ReleaseKind
+from cityframe.pipeline.city import City, now, operator
+from cityframe.pipeline.decisions import as_evidence, decision, decisions
+from cityframe.pipeline.difference import LayerDifference, difference
+from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.review import report_digest
+from cityframe.pipeline.staging import candidate_of
+from cityframe.store.candidate import write_candidate
+from cityframe.store.commit import commit
+
+
+def release(city: City, cycle: str) -> int:
+    """Make a cycle's approved candidate the next release.
+
+    Returns
+    -------
+    int
+        Its number; the same one if the cycle was released before.
+
+    Raises
+    ------
+    GateClosedError
+        If no decision approves exactly this candidate, or another release came in between.
+    IntegrityError
+        If the candidate is not what was approved.
+    """
+    plan = read_plan(city, cycle)
+    candidate = candidate_of(city, cycle)
+    if decision(city, cycle) is None:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"no decision over candidate {candidate.digest[:16]}",
+            expected="an approval in the ledger over exactly this candidate",
+            remedy=f"review the report and run `cityframe cycle approve {plan.series} "
+            "--by NAME --reason TEXT`",
+        )
+    evidence = {
+        "rule_set_digest": plan.rule_set_digest,
+        "report_digest": report_digest(city, cycle),
+        "decisions": [as_evidence(one) for one in decisions(city, cycle)],
+        "deliveries": list(plan.deliveries),
+        "stale_sources": list(plan.stale_sources),
+    }
+    made = commit(
+        city.framework,
+        candidate,
+        city.workspace.layers,
+        kind=ReleaseKind.CYCLE,
+        cycle=cycle,
+        evidence=evidence,
+        at=now(),
+    )
+    _note(city, made)
+    return made.number
+
+
+def note_missing_releases(city: City) -> None:
+    """Add ledger entries that a crash between commit and ledger left out."""
+    for made in city.framework.releases():
+        _note(city, made)
+
+
+def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -> Release:
+    """Make a release that says again what an older one said.
+
+    The inverse changes take the valid times of the older release's rows, so that both time axes
+    answer as if what came in between had not been said; it stays in the history.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no such release, or it is the current one.
+    """
+    target = city.framework.release(number)
+    current = city.framework.releases()[-1]
+    if target.number == current.number:
+        raise DeclarationError(
+            found=f"release {number} is the current one",
+            expected=f"an older release, 1 to {current.number - 1}",
+        )
+    changes = {
+        one.layer.name: inverse_changes(one)
+        for one in difference(city, current.number, target.number)
+    }
+    cycle = f"rollback-to-{number:04d}-over-{current.number:04d}"
+    layers = city.framework.contracts()
+    candidate = write_candidate(
+        city.cycle_folder(cycle) / "candidate", city.framework, changes, layers
+    )
+    if not candidate.has_changes:
+        raise DeclarationError(
+            found=f"release {number} says the same as the current release {current.number}"
+        )
+    taken = {
+        "who": who, "when": at.isoformat(timespec="seconds"), "what": "rolled-back", "why": why,
+        "candidate_digest": candidate.digest,
+    }  # fmt: skip
+    city.ledger.append("rolled-back", cycle, taken, who=who, at=at)
+    made = commit(
+        city.framework,
+        candidate,
+        layers,
+        kind=ReleaseKind.ROLLBACK,
+        cycle=cycle,
+        evidence={"decisions": [taken], "restores": number},
+        at=at,
+    )
+    _note(city, made)
+    return made
+
+
+def inverse_changes(found: LayerDifference) -> gpd.GeoDataFrame:
+    """Return a difference as a change table, valid from when the restored rows were."""
+    kinds = found.features.set_index("uid")
+    restored = found.after.assign(record=pd.NA)
+    gone = found.before[~found.before["uid"].isin(found.after["uid"])].assign(record=pd.NA)
+    both = pd.concat([part for part in (restored, gone) if len(part)], ignore_index=True)
+    if both.empty:
+        return empty_frame(found.layer, CHANGE_COLUMNS)
+    both = both[both["uid"].isin(kinds.index)].copy()
+    both["change"] = both["uid"].map(kinds["change"])
+    both["has_new_attributes"] = both["uid"].map(kinds["has_new_attributes"]).astype(bool)
+    both["record"] = both["record"].astype("Int64")
+    columns = [*CHANGE_COLUMNS, *found.layer.attribute_names, "geometry"]
+    frame = gpd.GeoDataFrame(both[columns], geometry="geometry", crs=found.layer.crs)
+    return frame.sort_values("uid", ignore_index=True)
+
+
+def _note(city: City, made: Release) -> None:
+    if city.ledger.last(what=CycleState.RELEASED, subject=made.cycle) is not None:
+        return
+    body = {"release": made.number, "digest": made.digest, "kind": made.kind.value}
+    city.ledger.append(CycleState.RELEASED, made.cycle, body, who=operator(), at=now())

@@ -1,0 +1,170 @@
+"""Gather what a report says from what the steps of a cycle left, and write it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+
+from cityframe.core.findings import concat_findings
+from cityframe.model.change import ChangeKind
+from cityframe.model.layer import GeometryType, Layer
+from cityframe.model.report import DeliveryAccount, LayerChanges, Report
+from cityframe.pipeline.accounts import accounts, delivery_folder
+from cityframe.pipeline.city import City
+from cityframe.pipeline.decisions import decisions
+from cityframe.pipeline.frames_on_disk import read_frame
+from cityframe.pipeline.plan import cycle_state, read_plan, source_of
+from cityframe.pipeline.staging import candidate_frames, candidate_of, check_results
+from cityframe.products.report import ReportFiles, write_report
+from cityframe.store.candidate import Candidate, read_changes
+
+REPORT_FILE = "report.json"
+CONTEXT_FEATURES = 4000
+CONTEXT_POLYGONS = 200
+
+
+def report_folder(city: City, cycle: str) -> Path:
+    """Return the folder of a cycle's report."""
+    return city.cycle_folder(cycle) / "report"
+
+
+def write_cycle_report(city: City, cycle: str, folder: Path | None = None) -> ReportFiles:
+    """Write the report of a cycle as it is now.
+
+    Parameters
+    ----------
+    city : City
+        The city.
+    cycle : str
+        A cycle that was checked.
+    folder : Path, optional
+        Where to; by default the cycle's own report folder, which decisions bind to.
+
+    Returns
+    -------
+    ReportFiles
+        HTML in two languages, JSON, findings as GeoPackage and GeoJSON.
+    """
+    candidate = candidate_of(city, cycle)
+    findings = findings_by_layer(city, cycle)
+    return write_report(
+        folder or report_folder(city, cycle),
+        cycle_report(city, cycle),
+        findings=findings,
+        features=_frames_by_layer(city, cycle, "features"),
+        context=_context(city, candidate, findings),
+        layers=city.workspace.layers,
+    )
+
+
+def cycle_report(city: City, cycle: str) -> Report:
+    """Return the report of a cycle without its findings."""
+    plan = read_plan(city, cycle)
+    candidate = candidate_of(city, cycle)
+    candidate_results, gate_reasons = check_results(city, cycle)
+    results = [result for account in accounts(city, cycle) for result in account.results]
+    made = city.framework.released_by(cycle)
+    return Report(
+        id=cycle,
+        city=city.workspace.title.title(),
+        series=city.workspace.cycle_series(plan.series).title.title(),
+        state=cycle_state(city, cycle).value,
+        created_at=plan.opened_at,
+        parent_release=plan.parent,
+        release=made.number if made else None,
+        candidate_digest=candidate.digest,
+        rule_set_digest=plan.rule_set_digest,
+        deliveries=tuple(_delivery_accounts(city, cycle)),
+        results=(*results, *candidate_results),
+        changes=tuple(_layer_changes(city, candidate, plan.parent)),
+        stale_sources=plan.stale_sources,
+        decisions=tuple(decisions(city, cycle)),
+        gate_reasons=gate_reasons,
+    )
+
+
+def findings_by_layer(city: City, cycle: str) -> dict[str, gpd.GeoDataFrame]:
+    """Return all findings of a cycle: of its deliveries and of its candidate."""
+    frames = _frames_by_layer(city, cycle, "findings")
+    return {
+        name: concat_findings([frame], city.workspace.layer(name).crs)
+        for name, frame in frames.items()
+        if len(frame)
+    }
+
+
+def _frames_by_layer(city: City, cycle: str, what: str) -> dict[str, gpd.GeoDataFrame]:
+    parts: dict[str, list[gpd.GeoDataFrame]] = {}
+    for account in accounts(city, cycle):
+        folder = delivery_folder(city, cycle, account.delivery)
+        for feed in account.feeds:
+            name = feed.partition("-")[2]
+            parts.setdefault(name, []).append(read_frame(folder / f"{feed}.{what}.parquet"))
+    for path in sorted((city.cycle_folder(cycle) / "candidate").glob(f"*.{what}.parquet")):
+        parts.setdefault(path.name.partition(".")[0], []).append(read_frame(path))
+    return {
+        name: _concat([part for part in frames if len(part)], city.workspace.layer(name))
+        for name, frames in sorted(parts.items())
+        if any(len(part) for part in frames)
+    }
+
+
+def _concat(frames: list[gpd.GeoDataFrame], layer: Layer) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(
+        pd.concat(frames, ignore_index=True), geometry="geometry", crs=layer.crs
+    )
+
+
+def _delivery_accounts(city: City, cycle: str) -> Iterable[DeliveryAccount]:
+    for account in accounts(city, cycle):
+        source = city.workspace.source(source_of(account.delivery))
+        yield DeliveryAccount(
+            delivery=city.archive.get(account.delivery),
+            source_title=source.title.title(),
+            layers=account.layers,
+            quarantine_reasons=account.quarantine_reasons,
+        )
+
+
+def _layer_changes(city: City, candidate: Candidate, parent: int) -> Iterable[LayerChanges]:
+    before = {
+        version.layer: version.count
+        for version in (city.framework.release(parent).layers if parent else ())
+    }
+    for name, layer in city.workspace.layers.items():
+        count = before.get(name, 0)
+        state = candidate.layers.get(name)
+        if state is None:
+            yield LayerChanges(name, layer.title, count, count, {}, 0)
+            continue
+        frame = read_changes(candidate, layer)
+        kept = frame["change"].isin([ChangeKind.MOVED, ChangeKind.RESHAPED])
+        yield LayerChanges(
+            layer=name,
+            title=layer.title,
+            before=count,
+            after=state.version.count,
+            changes=state.version.changes,
+            with_new_attributes=int((frame["has_new_attributes"] & kept).sum()),
+        )
+
+
+def _context(
+    city: City, candidate: Candidate, findings: dict[str, gpd.GeoDataFrame]
+) -> dict[str, gpd.GeoDataFrame]:
+    """Return a thin extract for orientation: boundaries, and lines near the findings."""
+    frame_of = candidate_frames(city, candidate)
+    places = [frame.total_bounds for frame in findings.values() if len(frame)]
+    context: dict[str, gpd.GeoDataFrame] = {}
+    for name, layer in city.workspace.layers.items():
+        frame = frame_of(name)
+        if layer.geometry.single == GeometryType.POLYGON and len(frame) <= CONTEXT_POLYGONS:
+            context[name] = frame
+        elif layer.geometry.single == GeometryType.LINESTRING and places:
+            xmin = min(bounds[0] for bounds in places)
+            ymin = min(bounds[1] for bounds in places)
+            xmax = max(bounds[2] for bounds in places)
+            ymax = max(bounds[3] for bounds in places)
+            context[name] = frame.cx[xmin:xmax, ymin:ymax].head(CONTEXT_FEATURES)
+    return context

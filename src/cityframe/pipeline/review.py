@@ -1,0 +1,104 @@
+"""Review: the report, the decision over the candidate, the gate."""
+
+import hashlib
+
+from cityframe.errors import DeclarationError, GateClosedError
+from cityframe.model.cycle import CycleState
+from cityframe.model.report import Decision
+from cityframe.pipeline.city import City, now, operator
+from cityframe.pipeline.plan import cycle_state, read_plan
+from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
+from cityframe.pipeline.staging import candidate_of, check_results
+
+
+def put_in_review(city: City, cycle: str) -> str:
+    """Write the report of a cycle and note in the ledger that it waits for a decision.
+
+    Returns
+    -------
+    str
+        The candidate's digest: what a decision must be taken over.
+    """
+    candidate = candidate_of(city, cycle)
+    write_cycle_report(city, cycle)
+    digest = report_digest(city, cycle)
+    last = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
+    body = {"candidate_digest": candidate.digest, "report_digest": digest}
+    if last is None or dict(last.body) != body:
+        city.ledger.append(CycleState.IN_REVIEW, cycle, body, who=operator(), at=now())
+    return candidate.digest
+
+
+def report_digest(city: City, cycle: str) -> str:
+    """Return the SHA-256 of a cycle's report.json, in hexadecimal."""
+    path = report_folder(city, cycle) / REPORT_FILE
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
+    """Approve a cycle's candidate.
+
+    Raises
+    ------
+    DeclarationError
+        If the reason is empty or ``who`` is no approver of the series.
+    GateClosedError
+        If the cycle is not in review, or a blocking rule fails in the candidate.
+    """
+    _check_decider(city, cycle, who, why)
+    _, gate_reasons = check_results(city, cycle)
+    if gate_reasons:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"the gate is closed: {'; '.join(gate_reasons)}",
+            remedy=f"see the report in {report_folder(city, cycle)}; return the cycle with a "
+            "reason, have the sources mended and run the next cycle",
+        )
+    return _decide(city, cycle, CycleState.APPROVED, who, why)
+
+
+def send_back(city: City, cycle: str, *, who: str, why: str) -> Decision:
+    """Return a cycle's candidate to its sources; the cycle ends without a release.
+
+    Raises
+    ------
+    DeclarationError
+        If the reason is empty or ``who`` is no approver of the series.
+    GateClosedError
+        If the cycle is not in review.
+    """
+    _check_decider(city, cycle, who, why)
+    return _decide(city, cycle, CycleState.RETURNED, who, why)
+
+
+def _check_decider(city: City, cycle: str, who: str, why: str) -> None:
+    if not why.strip():
+        raise DeclarationError(
+            found="no reason given", expected="a reason", remedy="say why with --reason TEXT"
+        )
+    series = city.workspace.cycle_series(read_plan(city, cycle).series)
+    if who not in series.approvers:
+        raise DeclarationError(
+            where=f"cycles/{series.name}.yaml",
+            found=f"{who!r} is no approver of {series.name}",
+            expected=f"one of {', '.join(series.approvers)}",
+        )
+    state = cycle_state(city, cycle)
+    if state is not CycleState.IN_REVIEW:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"it is {state.value}",
+            expected="a cycle in review",
+            remedy="see `cityframe cycle status`",
+        )
+
+
+def _decide(city: City, cycle: str, what: CycleState, who: str, why: str) -> Decision:
+    digest = candidate_of(city, cycle).digest
+    body = {
+        "why": why,
+        "candidate_digest": digest,
+        "report_digest": report_digest(city, cycle),
+    }
+    entry = city.ledger.append(what, cycle, body, who=who, at=now())
+    return Decision(who=who, when=entry.at, what=what.value, why=why, candidate_digest=digest)

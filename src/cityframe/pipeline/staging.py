@@ -1,0 +1,111 @@
+"""Stage the candidate of a cycle and check it over all layers."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+from cityframe.model.finding import Scope
+from cityframe.model.report import RuleResult
+from cityframe.pipeline.accounts import changes_in_order, results_from
+from cityframe.pipeline.city import City, replaced_whole
+from cityframe.pipeline.current import StoredLayer
+from cityframe.pipeline.features import features_of_findings
+from cityframe.pipeline.frames_on_disk import write_frame
+from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.suites import keep_suite
+from cityframe.reconcile import compose, net_changes
+from cityframe.rules import check_layer, compile_rules
+from cityframe.store.candidate import Candidate, read_candidate, read_changes, write_candidate
+
+CHECK_FILE = "check.json"
+
+
+def stage(city: City, cycle: str) -> bool:
+    """Write the candidate of a cycle: the net changes of all its deliveries.
+
+    Returns
+    -------
+    bool
+        Whether any feature would change.
+    """
+    layers = dict(city.workspace.layers)
+    changes: dict[str, gpd.GeoDataFrame] = {}
+    for name, layer in layers.items():
+        parts = list(changes_in_order(city, cycle, layer))
+        if parts:
+            net = net_changes(StoredLayer(city.framework, layer), parts)
+            changes[name] = net
+    candidate = write_candidate(
+        city.cycle_folder(cycle) / "candidate", city.framework, changes, layers
+    )
+    return candidate.has_changes
+
+
+def candidate_of(city: City, cycle: str) -> Candidate:
+    """Return the staged candidate of a cycle."""
+    return read_candidate(city.cycle_folder(cycle) / "candidate")
+
+
+def check_candidate(city: City, cycle: str) -> None:
+    """Check the candidate with the rules over all layers and leave findings and results."""
+    workspace = city.workspace
+    rules = compile_rules(workspace.rules, workspace.layers, workspace.places)
+    candidate = candidate_of(city, cycle)
+    frame_of = candidate_frames(city, candidate)
+    folder = city.cycle_folder(cycle) / "candidate"
+    opened_at = pd.Timestamp(read_plan(city, cycle).opened_at).to_pydatetime()
+    results: list[RuleResult] = []
+    gate_reasons: list[str] = []
+    for name, layer in workspace.layers.items():
+        if not any(
+            rule.scope is Scope.CANDIDATE and name in rule.layers for rule in workspace.rules
+        ):
+            continue
+        stored = StoredLayer(city.framework, layer)
+        changes = read_changes(candidate, layer) if name in candidate.layers else None
+        checked = check_layer(
+            rules,
+            scope=Scope.CANDIDATE,
+            layer=layer,
+            frame=frame_of(name),
+            delivery="",
+            other=frame_of,
+            previous=stored.all_rows(),
+            changes=changes,
+            as_of=opened_at,
+        )
+        write_frame(folder / f"{name}.findings.parquet", checked.findings)
+        features = features_of_findings(checked.findings, frame_of(name), stored, layer)
+        write_frame(folder / f"{name}.features.parquet", features)
+        keep_suite(folder, name, checked)
+        results += checked.results
+        gate_reasons += checked.gate_reasons
+    body = {"results": [asdict(one) for one in results], "gate_reasons": gate_reasons}
+    with replaced_whole(folder / CHECK_FILE) as temporary:
+        temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def check_results(city: City, cycle: str) -> tuple[tuple[RuleResult, ...], tuple[str, ...]]:
+    """Return the rule results and the reasons why the gate is closed, from `check_candidate`."""
+    path = city.cycle_folder(cycle) / "candidate" / CHECK_FILE
+    data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results_from(data["results"]), tuple(data["gate_reasons"])
+
+
+def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.GeoDataFrame]:
+    """Return a function that gives any layer as the candidate would make it, with ``uid``."""
+
+    @lru_cache(maxsize=8)
+    def frame_of(name: str) -> gpd.GeoDataFrame:
+        layer = city.workspace.layer(name)
+        stored = StoredLayer(city.framework, layer)
+        if name not in candidate.layers:
+            return stored.all_rows()
+        return compose(stored, read_changes(candidate, layer)).all_rows()
+
+    return frame_of
