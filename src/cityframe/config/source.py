@@ -1,5 +1,6 @@
 """A source as declared in ``sources/NAME.yaml``: how it is pulled, read and mapped."""
 
+import zoneinfo
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -71,7 +72,8 @@ class ColumnMapping(Declaration):
 
     Exactly one of ``column`` and ``value``. ``codes`` translates; a value that is not listed is a
     finding. ``unit`` is the source's unit and is converted to the contract's. ``format`` reads
-    dates and times (strptime).
+    dates and times (strptime). ``time_zone`` (``Asia/Shanghai``) is where date-times without an
+    offset were written; without it they are findings.
     """
 
     column: str = ""
@@ -80,6 +82,15 @@ class ColumnMapping(Declaration):
     unit: str = ""
     format: str = ""
     nulls: tuple[str, ...] = ()
+    time_zone: str = ""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        if value and value not in zoneinfo.available_timezones():
+            message = "a time zone of the IANA database, like Asia/Shanghai"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

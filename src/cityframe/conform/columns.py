@@ -1,0 +1,163 @@
+"""Compare the columns of a delivery with the declared ones, and put its tables together."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cityframe.config.source import Feed, JoinGeometry, WktGeometry, XyGeometry
+from cityframe.conform.problems import LayerProblem
+from cityframe.core.source_table import SourceTable
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The declared columns of a delivery's tables, one below the other.
+
+    Attributes
+    ----------
+    frame : DataFrame, n records
+        RangeIndex: the record numbers. The mapped columns that were delivered, nothing else.
+    geometry : ndarray or None
+        The geometries as delivered; None if no table has any.
+    problems : tuple of LayerProblem
+        Columns that are unknown or missing.
+    """
+
+    frame: pd.DataFrame
+    geometry: npt.NDArray[np.object_] | None
+    problems: tuple[LayerProblem, ...]
+
+    def has(self, column: str) -> bool:
+        """Return whether a column was delivered."""
+        return column in self.frame.columns
+
+
+def read_columns(tables: Sequence[SourceTable], feed: Feed) -> Columns:
+    """Return the declared columns of all tables that a feed matches.
+
+    A column that is neither mapped nor in ``ignore`` or ``optional`` is a problem, as is a mapped
+    one that is absent and not ``optional``, or present in some of the tables only.
+    """
+    mapped = _mapped_columns(feed)
+    known = {*mapped, *feed.ignore, *feed.optional}
+    problems: list[LayerProblem] = []
+    for table in tables:
+        problems += _unknown_columns(table, known)
+        problems += _missing_columns(table, mapped, feed, tables)
+    frames = [_take(table, mapped) for table in tables]
+    return Columns(
+        frame=pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=mapped),
+        geometry=_geometry(tables),
+        problems=tuple(problems),
+    )
+
+
+def _mapped_columns(feed: Feed) -> list[str]:
+    names = [mapping.column for mapping in feed.columns.values()]
+    if feed.valid_from is not None:
+        names.append(feed.valid_from.column)
+    if feed.operation is not None:
+        names.append(feed.operation.column)
+    if isinstance(feed.geometry, XyGeometry):
+        names += [feed.geometry.x, feed.geometry.y, feed.geometry.z]
+    elif isinstance(feed.geometry, WktGeometry):
+        names.append(feed.geometry.wkt)
+    elif isinstance(feed.geometry, JoinGeometry):
+        names += feed.geometry.on.values()
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _take(table: SourceTable, mapped: Sequence[str]) -> pd.DataFrame:
+    present = [name for name in mapped if name in table.frame.columns]
+    frame = table.frame.loc[:, ~table.frame.columns.duplicated()]
+    return frame[present]
+
+
+def _geometry(tables: Sequence[SourceTable]) -> npt.NDArray[np.object_] | None:
+    if all(table.geometry is None for table in tables):
+        return None
+    return np.concatenate(
+        [
+            np.full(len(table.frame), None, dtype=object)
+            if table.geometry is None
+            else np.asarray(table.geometry, dtype=object)
+            for table in tables
+        ]
+    )
+
+
+def _unknown_columns(table: SourceTable, known: set[str]) -> list[LayerProblem]:
+    names = [str(name) for name in table.frame.columns]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    found = [_with_likeness(name, known - set(names)) for name in unknown]
+    problems = []
+    if found:
+        problems.append(
+            LayerProblem(
+                "intake.unknown-column",
+                f"{place(table)}: columns that are not declared: {_listed(found)}",
+                "only columns that are mapped, in ignore or in optional",
+            )
+        )
+    if twice:
+        problems.append(
+            LayerProblem(
+                "intake.unknown-column",
+                f"{place(table)}: columns that stand twice: {_listed(map(repr, twice))}",
+                "each column once",
+            )
+        )
+    return problems
+
+
+def _missing_columns(
+    table: SourceTable, mapped: Sequence[str], feed: Feed, tables: Sequence[SourceTable]
+) -> list[LayerProblem]:
+    present = set(table.frame.columns)
+    elsewhere = {name for other in tables for name in other.frame.columns}
+    required = [name for name in mapped if name not in feed.optional or name in elsewhere]
+    known = {*mapped, *feed.ignore, *feed.optional}
+    missing = [
+        _with_likeness(name, {str(one) for one in present} - known)
+        for name in required
+        if name not in present
+    ]
+    if not missing:
+        return []
+    return [
+        LayerProblem(
+            "intake.missing-column",
+            f"{place(table)}: columns that are missing: {_listed(missing)}",
+            "every mapped column that is not in optional, in each table of the feed",
+        )
+    ]
+
+
+def place(table: SourceTable) -> str:
+    """Return the file and table for a message."""
+    return f"{table.file}, table {table.table}" if table.table else table.file
+
+
+def _with_likeness(name: str, candidates: Iterable[str]) -> str:
+    alike = [one for one in sorted(candidates) if _folded(one) == _folded(name)]
+    if not alike:
+        return repr(name)
+    return f"{name!r} (differs from {alike[0]!r} in case, white space or byte order mark only)"
+
+
+def _folded(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).replace("\ufeff", "").split()).casefold()
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    more = len(shown) - _LISTED
+    return ", ".join(shown[:_LISTED]) + (f" and {more} more" if more > 0 else "")
