@@ -1,0 +1,153 @@
+"""Run all of Airflow on this machine, until it is stopped.
+
+``python -m cityframe.orchestration.serve --home DIR`` makes the database and the declared pools,
+then starts scheduler, DAG processor, triggerer and page on 127.0.0.1.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from cityframe.config.workspace import read_workspace
+from cityframe.errors import CityframeError, DeclarationError
+from cityframe.orchestration.home import airflow_home
+from cityframe.orchestration.settings import local_environment
+
+HOST = "127.0.0.1"
+LOG_FILE = "serve.log"
+PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
+STOP_WITHIN_S = 30.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cityframe.orchestration.serve")
+    parser.add_argument("--home", type=Path, required=True, help="folder of Airflow's database")
+    parser.add_argument("--dags", type=Path, default=Path("dags"), help="folder of the DAG files")
+    parser.add_argument("--workspace", type=Path, default=Path(), help="the workspace")
+    parser.add_argument("--port", type=int, default=8080, help="port of the page on 127.0.0.1")
+    options = parser.parse_args(arguments)
+    try:
+        return serve(
+            home=options.home, dags=options.dags, workspace=options.workspace, port=options.port
+        )
+    except CityframeError as error:
+        _say(f"cityframe: {error}")
+        return error.exit_code
+
+
+def serve(*, home: Path, dags: Path, workspace: Path, port: int) -> int:
+    """Run Airflow in the foreground.
+
+    Returns
+    -------
+    int
+        0 after a stop that was asked for, 1 if Airflow ended by itself.
+
+    Raises
+    ------
+    DeclarationError
+        If a declaration is wrong, the port is taken, or another Airflow uses the home.
+    """
+    declared = read_workspace(workspace)
+    _check_port(port)
+    stopped = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: stopped.set())
+    os.environ.update(local_environment(home=home, dags=dags, workspace=workspace, port=port))
+    _say(f"preparing Airflow in {home}")
+    with airflow_home(home), (home / LOG_FILE).open("ab") as log:
+        # only now: Airflow reads its settings from the environment when it is imported
+        from cityframe.orchestration.pools import create_missing_pools
+
+        for pool in create_missing_pools(declared):
+            _say(f"made pool {pool}")
+        command = [sys.executable, "-m", "airflow", "standalone"]
+        # a session of its own: Ctrl-C reaches us alone, and we end its processes in order
+        airflow = subprocess.Popen(  # noqa: S603
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            return _watch(airflow, stopped, home=home, port=port)
+        finally:
+            _end(airflow)
+
+
+def _watch(
+    airflow: "subprocess.Popen[bytes]", stopped: threading.Event, *, home: Path, port: int
+) -> int:
+    is_up = False
+    while not stopped.wait(1.0):
+        if airflow.poll() is not None:
+            _say(f"Airflow ended by itself; see {home / LOG_FILE}")
+            return 1
+        if not is_up and _is_healthy(port):
+            is_up = True
+            _say(f"Airflow is up: http://{HOST}:{port}")
+            for user, password in _passwords(home).items():
+                _say(f"user {user}, password {password}")
+            _say(f"log: {home / LOG_FILE}; Ctrl-C ends it")
+    _say("ending Airflow")
+    return 0
+
+
+def _end(airflow: "subprocess.Popen[bytes]") -> None:
+    """End Airflow: first its own way, which lets running tasks end, then hard."""
+    airflow.send_signal(signal.SIGINT)
+    try:
+        airflow.wait(STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        _say(f"not ended within {STOP_WITHIN_S:.0f} s: ending it hard")
+    try:
+        os.killpg(airflow.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # all of its processes have ended
+        return
+    airflow.wait()
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/api/v2/monitor/health")
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        # it has not started to listen, or to answer sense: asked again in a second
+        return False
+    finally:
+        connection.close()
+    return all(answer[part]["status"] == "healthy" for part in ("scheduler", "dag_processor"))
+
+
+def _passwords(home: Path) -> dict[str, str]:
+    path = home / PASSWORDS_FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise DeclarationError(
+                where=f"{HOST}:{port}",
+                found="the port is taken",
+                remedy="choose another one: make up PORT=8081",
+            ) from error
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
