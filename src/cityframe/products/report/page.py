@@ -1,0 +1,164 @@
+"""The page: one self-contained HTML file a language, without any outside request."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+
+import jinja2
+import yaml
+
+from cityframe.model.layer import Layer
+from cityframe.model.report import Report
+from cityframe.model.text import Title
+from cityframe.products.report.document import FindingTotals
+from cityframe.products.report.payload import Language, PageData, page_json
+from cityframe.products.report.sections import View
+
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+SCRIPTS = ("data.js", "map.js", "list.js", "detail.js", "page.js")
+_TEMPLATES = resources.files("cityframe.products.report") / "templates"
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """Everything that a page shows, in either language."""
+
+    report: Report
+    totals: FindingTotals
+    view: View
+    data: PageData
+    layers: Mapping[str, Layer]
+
+
+def page_name(language: Language) -> str:
+    """Return the file name of the page in a language."""
+    return f"report.{language}.html"
+
+
+def render_page(content: PageContent, language: Language) -> str:
+    """Return the page in one language.
+
+    All texts pass through autoescape; the findings are data for the script, which writes them as
+    text nodes. The content security policy allows the page's own style and script by their
+    digests, and nothing else.
+    """
+    other: Language = "en" if language == "zh" else "zh"
+    catalogue = words(language)
+    style, script = _style(), _script()
+
+    def name(title: Title) -> str:
+        return str(getattr(title, language))
+
+    def say(key: str, **values: object) -> str:
+        return re.sub(r"\{(\w+)\}", lambda match: str(values[match.group(1)]), catalogue[key])
+
+    def word(group: str, value: str) -> str:
+        # a state or kind that the catalogue does not know is shown as it is
+        return catalogue.get(group + value, value)
+
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            t=catalogue,
+            name=name,
+            say=say,
+            word=word,
+            report=content.report,
+            totals=content.totals,
+            view=content.view,
+            other_page=page_name(other),
+            other_language=words(other)["html_language"],
+            policy=_policy(style, script),
+            style=style,
+            script=script,
+            data=page_json(content.data, content.report, content.layers, catalogue, language),
+        )
+    )
+
+
+def words(language: Language) -> dict[str, str]:
+    """Return the page's texts in one language."""
+    return {key: texts[language] for key, texts in _catalogue().items()}
+
+
+@cache
+def _catalogue() -> dict[str, dict[str, str]]:
+    catalogue: dict[str, dict[str, str]] = yaml.safe_load(_text("words.yaml"))
+    return catalogue
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    return _text("report.css")
+
+
+def _script() -> str:
+    parts = "\n".join(_text(name) for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _policy(style: str, script: str) -> str:
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_source_hash(script)}'",
+            f"style-src '{_source_hash(style)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _source_hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        {"grouped": _grouped, "signed": _signed, "bytes": _bytes, "utc": _utc}
+    )
+    return environment
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}"
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}".replace("-", "−") if number else "0"
+
+
+def _bytes(size: int) -> str:
+    value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def _utc(text: str) -> str:
+    # the page's script turns it into the reader's own zone; without script it stays in UTC
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if moment.tzinfo is None:
+        return text
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

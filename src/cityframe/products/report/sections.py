@@ -1,0 +1,222 @@
+"""What the page's sections say beyond the report's own fields: verdict, groups, balances."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import pandas as pd
+
+from cityframe.model.change import ChangeKind
+from cityframe.model.cycle import CycleState
+from cityframe.model.fate import Fate
+from cityframe.model.finding import Gate, Scope
+from cityframe.model.layer import Layer
+from cityframe.model.report import (
+    DeliveryAccount,
+    LayerChanges,
+    Report,
+    RuleResult,
+    RuleStatus,
+)
+from cityframe.model.text import Title
+
+_STATUS_ORDER = (RuleStatus.FAILED, RuleStatus.NOT_CHECKED, RuleStatus.PASSED)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A rule's outcome and how many findings the page lists for it, under which address."""
+
+    result: RuleResult
+    findings: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup:
+    """The rules of one layer: failed, then not checked, then passed."""
+
+    layer: str
+    title: Title
+    rows: tuple[RuleRow, ...]
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class FateRow:
+    """One layer of a delivery; ``missing`` is what was read less the sum of the fates."""
+
+    layer: str
+    read: int
+    fates: Mapping[str, int]
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One delivery with its bytes in all."""
+
+    account: DeliveryAccount
+    size: int
+    layers: tuple[FateRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One layer's changes; ``unexplained`` is after less (before + new - removed)."""
+
+    layer: LayerChanges
+    counts: Mapping[str, int]
+    total: int
+    difference: int
+    unexplained: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that the templates need besides the report."""
+
+    verdict: str
+    holding: tuple[RuleRow, ...]
+    titles: Mapping[str, Title]
+    change_kinds: tuple[str, ...]
+    changes: tuple[ChangeRow, ...]
+    changed: int
+    fates: tuple[str, ...]
+    deliveries: tuple[DeliveryRow, ...]
+    quarantined: int
+    groups: tuple[RuleGroup, ...]
+    rules_failed: int
+    rules_not_checked: int
+    rules_passed: int
+
+
+def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Layer]) -> View:
+    """Work out the sections.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        The table of a `cityframe.products.report.listing.Listing`.
+    """
+    titles = _titles(report, layers)
+    rows = _rule_rows(report, findings)
+    changes = tuple(_change_row(one) for one in report.changes)
+    status = [result.status for result in report.results]
+    return View(
+        verdict=verdict(report),
+        holding=tuple(row for row in rows if _holds(row.result)),
+        titles=titles,
+        change_kinds=tuple(kind.value for kind in ChangeKind),
+        changes=changes,
+        changed=sum(row.total for row in changes),
+        fates=tuple(fate.value for fate in Fate),
+        deliveries=tuple(_delivery_row(one) for one in report.deliveries),
+        quarantined=sum(bool(one.quarantine_reasons) for one in report.deliveries),
+        groups=_groups(rows, titles, layers),
+        rules_failed=status.count(RuleStatus.FAILED),
+        rules_not_checked=status.count(RuleStatus.NOT_CHECKED),
+        rules_passed=status.count(RuleStatus.PASSED),
+    )
+
+
+def verdict(report: Report) -> str:
+    """Return the verdict: held, clear, approved, released, returned or abandoned.
+
+    A state that ends or fixes the cycle speaks before the gate: reasons against approval do not
+    matter any more once it is decided.
+    """
+    if report.release is not None or report.state in (CycleState.RELEASED, CycleState.PUBLISHED):
+        return "released"
+    if report.state in (CycleState.APPROVED, CycleState.RETURNED, CycleState.ABANDONED):
+        return str(report.state)
+    return "held" if report.gate_reasons else "clear"
+
+
+def _titles(report: Report, layers: Mapping[str, Layer]) -> dict[str, Title]:
+    names = {result.layer for result in report.results}
+    names |= {account.layer for one in report.deliveries for account in one.layers}
+    titles = {name: Title(zh=name, en=name) for name in sorted(names)}
+    titles |= {one.layer: one.title for one in report.changes}
+    titles |= {name: layer.title for name, layer in layers.items()}
+    return titles
+
+
+def _holds(result: RuleResult) -> bool:
+    return (
+        result.gate is Gate.BLOCK
+        and result.scope is Scope.CANDIDATE
+        and not result.is_within_tolerance
+    )
+
+
+def _rule_rows(report: Report, findings: pd.DataFrame) -> tuple[RuleRow, ...]:
+    keys = ["rule", "layer", "delivery"]
+    counts = findings.groupby(keys).size().to_dict() if len(findings) else {}
+    rows = []
+    for result in report.results:
+        place = {"rule": result.rule, "layer": result.layer, "delivery": result.delivery}
+        address = urlencode({key: value for key, value in place.items() if value})
+        rows.append(RuleRow(result, int(counts.get(tuple(place.values()), 0)), address))
+    return tuple(rows)
+
+
+def _groups(
+    rows: tuple[RuleRow, ...], titles: Mapping[str, Title], layers: Mapping[str, Layer]
+) -> tuple[RuleGroup, ...]:
+    gates = list(Gate)
+
+    def severity(row: RuleRow) -> tuple[int, int, str, str, str]:
+        result = row.result
+        return (
+            _STATUS_ORDER.index(result.status),
+            gates.index(result.gate),
+            result.defect_class.value,
+            result.rule,
+            result.delivery,
+        )
+
+    by_layer: dict[str, list[RuleRow]] = {}
+    for row in rows:
+        by_layer.setdefault(row.result.layer, []).append(row)
+    declared = list(layers)
+    names = sorted(
+        by_layer, key=lambda name: (declared.index(name) if name in layers else len(layers), name)
+    )
+    return tuple(
+        RuleGroup(
+            layer=name,
+            title=titles[name],
+            rows=tuple(sorted(by_layer[name], key=severity)),
+            failed=sum(row.result.status is RuleStatus.FAILED for row in by_layer[name]),
+        )
+        for name in names
+    )
+
+
+def _change_row(one: LayerChanges) -> ChangeRow:
+    counts = {kind.value: int(one.changes.get(kind.value, 0)) for kind in ChangeKind}
+    difference = one.after - one.before
+    return ChangeRow(
+        layer=one,
+        counts=counts,
+        total=sum(counts.values()),
+        difference=difference,
+        unexplained=difference - counts[ChangeKind.NEW] + counts[ChangeKind.REMOVED],
+    )
+
+
+def _delivery_row(account: DeliveryAccount) -> DeliveryRow:
+    return DeliveryRow(
+        account=account,
+        size=sum(file.size for file in account.delivery.files),
+        layers=tuple(
+            FateRow(
+                layer=one.layer,
+                read=one.read,
+                fates={fate.value: int(one.fates.get(fate.value, 0)) for fate in Fate},
+                missing=one.read - sum(one.fates.values()),
+            )
+            for one in account.layers
+        ),
+    )
