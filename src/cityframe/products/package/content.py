@@ -1,0 +1,66 @@
+"""What goes into a package: a layer's features, or what changed in a layer, and the head."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import geopandas as gpd
+
+from cityframe.model.layer import Layer
+from cityframe.model.text import Title
+from cityframe.products.package.manifest import (
+    PackagedRelease,
+    PackageFormat,
+    PackageKind,
+    ParentRelease,
+)
+
+Batches = Iterable[gpd.GeoDataFrame]
+
+
+@dataclass(frozen=True)
+class LayerContent:
+    """One layer of a full package.
+
+    Attributes
+    ----------
+    layer : Layer
+        Its contract.
+    batches : iterable of GeoDataFrame, or a function that gives one
+        Layer frames in the layer's CRS with ``uid``, ``valid_from``, the attributes, the geometry
+        and, if known, ``digest`` (the row digests); over all batches sorted by uid, each uid once.
+        Batches of any size, read once; no more than one is kept.
+    """
+
+    layer: Layer
+    batches: Batches | Callable[[], Batches]
+
+
+@dataclass(frozen=True)
+class LayerDelta:
+    """One layer of a change package.
+
+    Attributes
+    ----------
+    removed : GeoDataFrame
+        Features as they were: ``uid``, ``valid_from``, ``change`` (a `ChangeKind`), the
+        attributes, the geometry and, if known, ``digest``.
+    added : GeoDataFrame
+        Features as they are after; the same columns, but ``change`` is not read. A changed
+        feature stands in both frames, a removed one in the first, a new one in the second.
+    """
+
+    layer: Layer
+    removed: gpd.GeoDataFrame
+    added: gpd.GeoDataFrame
+
+
+@dataclass(frozen=True)
+class PackageHead:
+    """What a package says of itself beside its layers; as in the manifest."""
+
+    kind: PackageKind
+    release: PackagedRelease
+    parent: ParentRelease | None
+    title: Title
+    remarks: Title
+    formats: tuple[PackageFormat, ...]
