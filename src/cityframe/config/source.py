@@ -237,8 +237,9 @@ class Source(Declaration):
     """``sources/NAME.yaml``: one source.
 
     ``crs`` is the coordinate system of the coordinates as delivered; ``equivalent_crs`` lists
-    target systems that may be taken as equal although no transformation is known (a decision of
-    the bureau, recorded here). ``currency_days`` is the promise how old its content may get.
+    target systems whose datum is taken as equal, whether or not a transformation is known (a
+    decision of the bureau, recorded here). ``currency_days`` is the promise how old its content
+    may get.
     """
 
     name: Name

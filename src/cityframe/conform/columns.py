@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cityframe.config.source import Feed, JoinGeometry, WktGeometry, XyGeometry
-from cityframe.conform.problems import LayerProblem
+from cityframe.conform.problems import LayerProblem, Problem, RecordProblem
 from cityframe.core.source_table import SourceTable
 
 _LISTED = 20
@@ -26,13 +26,13 @@ class Columns:
         RangeIndex: the record numbers. The mapped columns that were delivered, nothing else.
     geometry : ndarray or None
         The geometries as delivered; None if no table has any.
-    problems : tuple of LayerProblem
-        Columns that are unknown or missing.
+    problems : tuple of Problem
+        Columns that are unknown or missing, and records that could not be read.
     """
 
     frame: pd.DataFrame
     geometry: npt.NDArray[np.object_] | None
-    problems: tuple[LayerProblem, ...]
+    problems: tuple[Problem, ...]
 
     def has(self, column: str) -> bool:
         """Return whether a column was delivered."""
@@ -47,10 +47,11 @@ def read_columns(tables: Sequence[SourceTable], feed: Feed) -> Columns:
     """
     mapped = _mapped_columns(feed)
     known = {*mapped, *feed.ignore, *feed.optional}
-    problems: list[LayerProblem] = []
+    problems: list[Problem] = []
     for table in tables:
         problems += _unknown_columns(table, known)
         problems += _missing_columns(table, mapped, feed, tables)
+    problems += _unreadable(tables)
     frames = [_take(table, mapped) for table in tables]
     return Columns(
         frame=pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=mapped),
@@ -93,12 +94,12 @@ def _geometry(tables: Sequence[SourceTable]) -> npt.NDArray[np.object_] | None:
     )
 
 
-def _unknown_columns(table: SourceTable, known: set[str]) -> list[LayerProblem]:
+def _unknown_columns(table: SourceTable, known: set[str]) -> list[Problem]:
     names = [str(name) for name in table.frame.columns]
     twice = [name for name, count in Counter(names).items() if count > 1]
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     found = [_with_likeness(name, known - set(names)) for name in unknown]
-    problems = []
+    problems: list[Problem] = []
     if found:
         problems.append(
             LayerProblem(
@@ -120,7 +121,7 @@ def _unknown_columns(table: SourceTable, known: set[str]) -> list[LayerProblem]:
 
 def _missing_columns(
     table: SourceTable, mapped: Sequence[str], feed: Feed, tables: Sequence[SourceTable]
-) -> list[LayerProblem]:
+) -> list[Problem]:
     present = set(table.frame.columns)
     elsewhere = {name for other in tables for name in other.frame.columns}
     required = [name for name in mapped if name not in feed.optional or name in elsewhere]
@@ -139,6 +140,19 @@ def _missing_columns(
             "every mapped column that is not in optional, in each table of the feed",
         )
     ]
+
+
+def _unreadable(tables: Sequence[SourceTable]) -> list[Problem]:
+    starts = np.cumsum([0, *(len(table.frame) for table in tables)])
+    defects = {
+        int(start) + record: reason
+        for start, table in zip(starts, tables, strict=False)
+        for record, reason in table.defects.items()
+    }
+    if not defects:
+        return []
+    records = np.array(list(defects), dtype=np.int64)
+    return [RecordProblem("intake.unreadable", records, list(defects.values()), "a whole record")]
 
 
 def place(table: SourceTable) -> str:

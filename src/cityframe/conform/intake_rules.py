@@ -34,6 +34,7 @@ missing-column    10 A block   缺少列             column missing
 count             10 A block   记录数超出范围     number of records out of range
 crs               10 A block   坐标系与声明不符   coordinate system not as declared
 crs-accuracy      10 D note    坐标转换精度低     transformation coarser than the source
+unreadable        19 B block   记录无法读取       record not readable
 type              19 B block   值的类型错误       value not of its type
 unknown-code      16 B block   未知代码           unknown code
 control-character 65 B block   文本含控制字符     control character in text

@@ -106,8 +106,15 @@ def as_text(array: ArrowArray) -> ArrowArray:
         integers = pc.if_else(whole, array, None).cast(pa.int64()).cast(pa.large_string())
         return pc.coalesce(integers, array.cast(pa.large_string()))
     if pa.types.is_timestamp(kind):
-        return pc.strftime(array, format="%Y-%m-%dT%H:%M:%S%z").cast(pa.large_string())
+        return _shown_moments(array)
     return array.cast(pa.large_string())
+
+
+def _shown_moments(array: ArrowArray) -> ArrowArray:
+    whole = array.cast(pa.timestamp("s", array.type.tz), safe=False)
+    exact = whole if pc.all(pc.equal(whole.cast(array.type), array)).as_py() else array
+    offset = "%z" if array.type.tz else ""
+    return pc.strftime(exact, format=f"%Y-%m-%dT%H:%M:%S{offset}").cast(pa.large_string())
 
 
 def parse(array: ArrowArray, kind: AttributeType, reading: Reading) -> tuple[pd.Series, Mask]:

@@ -63,7 +63,8 @@ def _invert(displace: Displacement, coordinates: Coordinates) -> Coordinates:
     # in a few steps
     result = coordinates.copy()
     for _ in range(_INVERSE_STEPS):
-        step = coordinates - displace(result)
+        with np.errstate(invalid="ignore"):  # infinite coordinates become NaN
+            step = coordinates - displace(result)
         result += step
         if not np.any(np.abs(step) > 1e-13):
             break

@@ -4,10 +4,10 @@ Axis order here is that of files and of the web: x is longitude or easting, y is
 northing. Only x and y are transformed; a height is carried over as it is, so that it stays in its
 vertical datum.
 
-A transformation is refused when PROJ knows no path between the datums ("ballpark"), or none of
-known accuracy for the place of the data with the grids that are installed, unless the bureau has
-declared the two datums equal. Note that PROJ 9 has no path from WGS 84 to CGCS2000: that pair has
-to be declared.
+Where the bureau has declared two datums equal, longitude and latitude are carried over as they are.
+Else a transformation is refused when PROJ knows no path between the datums ("ballpark"), or none
+of known accuracy for the place of the data with the grids that are installed. Note that PROJ 9 has
+no path from WGS 84 to CGCS2000: that pair has to be declared.
 """
 
 import warnings
@@ -135,19 +135,19 @@ class CoordinateOperation:
     is_assumed: bool = False
     better: str = ""
     grid: ChineseGrid | None = None
-    transformer: Transformer | None = None
+    transformers: tuple[Transformer, ...] = ()
 
     @property
     def is_identity(self) -> bool:
         """Whether coordinates stay as they are."""
-        return self.grid is None and self.transformer is None
+        return self.grid is None and not self.transformers
 
     def __call__(self, coordinates: Coordinates) -> Coordinates:
         """Return transformed coordinates (n × 2); not finite where there is no image."""
         result = coordinates if self.grid is None else to_wgs84(coordinates, self.grid)
-        if self.transformer is None:
-            return result
-        return np.column_stack(self.transformer.transform(result[:, 0], result[:, 1]))
+        for transformer in self.transformers:
+            result = np.column_stack(transformer.transform(result[:, 0], result[:, 1]))
+        return result
 
 
 def read_crs(text: str, *, where: str) -> CoordinateSystem:
@@ -248,19 +248,26 @@ def coordinate_operation(
     area : Area or None
         Where the data lies; None if that is not known.
     equivalent : sequence of str
-        Systems whose datum is declared equal to that of ``source``; used only where PROJ has no
-        path of known accuracy.
+        Systems whose datum is declared equal to that of ``source``.
     where : str
         File and field, for the message.
 
     Raises
     ------
     DeclarationError
-        If there is no path of known accuracy, and the datum of ``target`` is not declared equal.
+        If the datum of ``target`` is not declared equal and there is no path of known accuracy.
     """
     if is_same_crs(source.crs, target.crs):
         return CoordinateOperation(source.name, 0.0, grid=source.grid)
-    group = _operations(source.crs, target.crs, area, allow_ballpark=False)
+    if _is_declared_equal(source, target, equivalent, where):
+        return CoordinateOperation(
+            description=f"{source.name} and {target.name} taken as one datum",
+            accuracy_m=0.0,
+            is_assumed=True,
+            grid=source.grid,
+            transformers=_carried_over(source.crs, target.crs, where),
+        )
+    group = _operations(source.crs, target.crs, area)
     for transformer in group.transformers:
         if transformer.accuracy >= 0 and _covers(transformer, area):
             return CoordinateOperation(
@@ -268,23 +275,43 @@ def coordinate_operation(
                 accuracy_m=transformer.accuracy,
                 better="" if group.best_available else _better(group),
                 grid=source.grid,
-                transformer=transformer,
+                transformers=(transformer,),
             )
-    if any(_is_same_datum(read_crs(one, where=where).crs, target.crs) for one in equivalent):
-        group = _operations(source.crs, target.crs, area, allow_ballpark=True)
-        return CoordinateOperation(
-            description=f"{source.name} and {target.name} taken as one datum",
-            accuracy_m=0.0,
-            is_assumed=True,
-            grid=source.grid,
-            transformer=group.transformers[0],
-        )
     raise _no_path(source, target, group, where)
 
 
-def _operations(
-    source: CRS, target: CRS, area: Area | None, *, allow_ballpark: bool
-) -> TransformerGroup:
+def _is_declared_equal(
+    source: CoordinateSystem, target: CoordinateSystem, equivalent: Sequence[str], where: str
+) -> bool:
+    if _is_same_datum(source.crs, target.crs):
+        return False
+    return any(_is_same_datum(read_crs(one, where=where).crs, target.crs) for one in equivalent)
+
+
+def _carried_over(source: CRS, target: CRS, where: str) -> tuple[Transformer, ...]:
+    # source to its longitude and latitude, these taken as the target's, and on to the target
+    bases = _plain(source).geodetic_crs, _plain(target).geodetic_crs
+    if bases[0] is None or bases[1] is None or _meridian(bases[0]) != _meridian(bases[1]):
+        raise DeclarationError(
+            where=where,
+            found=f"{source.name} and {target.name} count degrees differently",
+            expected="datums with one prime meridian and unit in equivalent_crs",
+        )
+    steps = ((_plain(source), bases[0].to_2d()), (bases[1].to_2d(), _plain(target)))
+    return tuple(
+        Transformer.from_crs(before, after, always_xy=True)
+        for before, after in steps
+        if not is_same_crs(before, after)
+    )
+
+
+def _meridian(base: CRS) -> tuple[float, float]:
+    meridian = base.prime_meridian
+    longitude = meridian.longitude * float(meridian.unit_conversion_factor) if meridian else 0.0
+    return longitude, base.axis_info[0].unit_conversion_factor
+
+
+def _operations(source: CRS, target: CRS, area: Area | None) -> TransformerGroup:
     of_interest = (
         None if area is None else AreaOfInterest(area.west, area.south, area.east, area.north)
     )
@@ -296,7 +323,7 @@ def _operations(
             target,
             always_xy=True,
             area_of_interest=of_interest,
-            allow_ballpark=allow_ballpark,
+            allow_ballpark=False,
         )
 
 
