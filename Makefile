@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PORT   ?= 8080
+AIRFLOW_HOME ?= demo/airflow_home
+# Mosquitto if it is installed (Debian puts it into /usr/sbin), else amqtt in its own environment
+MOSQUITTO := $(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check lock schemas clean
@@ -24,6 +28,12 @@ $(VENV)/ready: requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	@touch $@
 
 setup: $(VENV)/ready ## install everything into .venv
+
+demo: setup $(if $(MOSQUITTO),,.venv-broker/ready) ## two update cycles of a generated city through Airflow
+	@$(BIN)/cityframe demo
+
+up: setup ## all of Airflow with its page on http://127.0.0.1:8080 (PORT=...), until Ctrl-C
+	@$(BIN)/python -m cityframe.orchestration.serve --home $(AIRFLOW_HOME) --port $(PORT)
 
 check: setup ## style, types, rooms
 	$(BIN)/ruff check
