@@ -49,7 +49,8 @@ def cycle_dag(workspace: Workspace, series: Series, *, today: dt.date) -> DAG:
     warning = _warning(workspace, series, today)
     with DAG(
         dag_id=f"cycle_{series.name}",
-        description=f"{series.title.zh} · {series.title.en}",
+        dag_display_name=f"cycle_{series.name} · {series.title.zh}",
+        description=series.title.en,
         doc_md=_page(series, warning),
         schedule=_schedule(workspace, series, today),
         catchup=False,

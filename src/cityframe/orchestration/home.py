@@ -1,7 +1,6 @@
 """Airflow's home: one process at a time uses it; a fresh one, and its database."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cityframe.errors import DeclarationError
+from cityframe.errors import CityframeError, DeclarationError
 
 LOCK_FILE = "in-use"
 
@@ -45,9 +44,21 @@ def airflow_home(home: Path, *, is_fresh: bool = False) -> Iterator[None]:
         if is_fresh:
             _empty(home)
         if not (home / "airflow.db").exists():
-            command = [sys.executable, "-m", "airflow", "db", "migrate"]
-            subprocess.run(command, check=True, env=os.environ)  # noqa: S603
+            _make_database(home)
         yield
+
+
+def _make_database(home: Path) -> None:
+    log = home / "database.log"
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        run = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)  # noqa: S603
+    if run.returncode != 0:
+        raise CityframeError(
+            where=str(log),
+            found=f"`airflow db migrate` ended with {run.returncode}",
+            remedy="see what it says there",
+        )
 
 
 def _empty(home: Path) -> None:

@@ -25,7 +25,8 @@ def pull_dag(workspace: Workspace, source: Source) -> DAG:
     where = str(workspace.root / "sources" / f"{source.name}.yaml")
     with DAG(
         dag_id=f"pull_{source.name}",
-        description=f"{source.title.zh} · {source.title.en}",
+        dag_display_name=f"pull_{source.name} · {source.title.zh}",
+        description=source.title.en,
         doc_md=_page(source),
         schedule=cron_schedule(source.schedule, workspace.time_zone, where=where)
         if source.schedule
