@@ -1,0 +1,7 @@
+"""Reconcile deliveries with the framework: match, classify, guard."""
+
+from cityframe.reconcile.current import CurrentLayer, FrameLayer, compose
+from cityframe.reconcile.net import net_changes
+from cityframe.reconcile.reconciliation import Reconciled, reconcile
+
+__all__ = ["CurrentLayer", "FrameLayer", "Reconciled", "compose", "net_changes", "reconcile"]

@@ -1,0 +1,166 @@
+"""Findings about single records: what a person has to decide, or a source to mend."""
+
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from cityframe.core.agreement import Tolerance
+from cityframe.core.findings import concat_findings, findings_frame
+from cityframe.core.matching import PLAUSIBLE_M, PLAUSIBLE_SIZES
+from cityframe.model.finding import DefectClass, Gate, Scope
+from cityframe.reconcile.comparison import Comparison
+from cityframe.reconcile.roles import MatchedRecords, Role
+
+Positions = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionKind:
+    """One kind of finding that reconciliation makes about a record."""
+
+    rule: str
+    defect_class: DefectClass
+    gate: Gate
+
+
+IMPLAUSIBLE_MATCH = QuestionKind("reconcile.implausible-match", DefectClass.B, Gate.REVIEW)
+AMBIGUOUS_MATCH = QuestionKind("reconcile.ambiguous-match", DefectClass.B, Gate.REVIEW)
+UNKNOWN_TARGET = QuestionKind("reconcile.unknown-target", DefectClass.B, Gate.BLOCK)
+SAME_TARGET = QuestionKind("reconcile.same-target", DefectClass.C, Gate.REVIEW)
+INSERT_OF_KNOWN = QuestionKind("reconcile.insert-of-known", DefectClass.D, Gate.NOTE)
+
+
+def record_findings(
+    matched: MatchedRecords, comparison: Comparison, tolerance: Tolerance, delivery: str
+) -> gpd.GeoDataFrame:
+    """Return the findings about single records, by kind and record."""
+    ask = _Asker(matched, delivery)
+    parts = [
+        _implausible(ask, comparison),
+        _ambiguous(ask, tolerance),
+        _unknown(ask),
+        _same_target(ask),
+        _insert_of_known(ask),
+    ]
+    return concat_findings(parts, matched.records.layer.crs)
+
+
+@dataclass(frozen=True)
+class _Asker:
+    matched: MatchedRecords
+    delivery: str
+
+    def __call__(
+        self,
+        kind: QuestionKind,
+        at: Positions,
+        *,
+        found: pd.Series | str,
+        expected: str,
+        uid: npt.NDArray[np.object_] | str = "",
+        other: pd.Series | str = "",
+    ) -> gpd.GeoDataFrame:
+        """Return one finding for each record at ``at``; a single text stands for all."""
+        about = self.matched.records.frame.iloc[at].reset_index(drop=True)
+        rows = pd.DataFrame(
+            {
+                "uid": uid,
+                "source_key": about["source_key"],
+                "record": about["record"],
+                "other": other,
+                "found": found,
+                "expected": expected,
+                "geometry": about.geometry.to_numpy(),
+            },
+            index=about.index,
+        )
+        layer = self.matched.records.layer
+        return findings_frame(
+            rows,
+            rule=kind.rule,
+            kind="reconcile",
+            defect_class=kind.defect_class,
+            gate=kind.gate,
+            scope=Scope.DELIVERY,
+            layer=layer.name,
+            delivery=self.delivery,
+            crs=layer.crs,
+        )
+
+
+def _implausible(ask: _Asker, comparison: Comparison) -> gpd.GeoDataFrame:
+    pairs = np.flatnonzero(comparison.is_implausible)
+    at = comparison.incoming[pairs]
+    uids = pd.Series(ask.matched.uids(at))
+    distance = shapely.distance(
+        shapely.centroid(comparison.before.geometry.to_numpy()[pairs]),
+        shapely.centroid(comparison.after.geometry.to_numpy()[pairs]),
+    )
+    metres = pd.Series(np.round(distance)).astype("int64").astype("str")
+    return ask(
+        IMPLAUSIBLE_MATCH,
+        at,
+        found="the record lies " + metres + " m away from feature " + uids + " of the same id",
+        expected=f"within {PLAUSIBLE_M:g} m or {PLAUSIBLE_SIZES:g} times its size, or touching it",
+        uid=uids.to_numpy(),
+    )
+
+
+def _ambiguous(ask: _Asker, tolerance: Tolerance) -> gpd.GeoDataFrame:
+    candidates = ask.matched.matches.candidates
+    pairs = pd.DataFrame(
+        {
+            "incoming": candidates["incoming"],
+            "uid": ask.matched.index["uid"].to_numpy()[candidates["current"]],
+        }
+    )
+    pairs = pairs[np.isin(pairs["incoming"], ask.matched.at(Role.UNSURE))].sort_values("uid")
+    grouped = pairs.groupby("incoming")["uid"]
+    count = grouped.size()
+    found = count.astype("str") + " features have its key or its place"
+    found = found.mask(count == 1, "other records have the same key or place")
+    return ask(
+        AMBIGUOUS_MATCH,
+        count.index.to_numpy(dtype=np.intp),
+        found=found.reset_index(drop=True),
+        expected=f"one feature and one record of a key, or within {tolerance.limit_m:.3f} m",
+        other=grouped.agg(",".join).reset_index(drop=True),
+    )
+
+
+def _unknown(ask: _Asker) -> gpd.GeoDataFrame:
+    at = ask.matched.at(Role.UNKNOWN)
+    records = ask.matched.records
+    operation = records.frame["operation"].iloc[at].reset_index(drop=True)
+    return ask(
+        UNKNOWN_TARGET,
+        at,
+        found=operation + " of a feature that the framework does not have",
+        expected="a known uid or key",
+    )
+
+
+def _same_target(ask: _Asker) -> gpd.GeoDataFrame:
+    return ask(
+        SAME_TARGET,
+        ask.matched.at(Role.SUPERSEDED),
+        found="a later record of the delivery speaks of the same feature",
+        expected="one record a feature; the last one counts",
+    )
+
+
+def _insert_of_known(ask: _Asker) -> gpd.GeoDataFrame:
+    at = ask.matched.at(Role.UPDATE)
+    is_insert = ask.matched.records.frame["operation"].iloc[at] == "insert"
+    at = at[is_insert.to_numpy()]
+    return ask(
+        INSERT_OF_KNOWN,
+        at,
+        found="insert of a feature that the framework has; taken as an update",
+        expected="an update",
+        uid=ask.matched.uids(at),
+    )

@@ -1,0 +1,101 @@
+"""What each record of a delivery asks for, once it is matched."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cityframe.core.matching import UNMATCHED
+from cityframe.reconcile.cascade import Matches
+from cityframe.reconcile.records import Records
+
+Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
+
+
+class Role(StrEnum):
+    """The one role of a record.
+
+    ==========  ==============================================================
+    held        it was returned before; its feature is not absent
+    unsure      it could be one of several features
+    superseded  a later record of the delivery speaks of the same feature
+    delete      its feature shall go
+    update      its feature shall be as it says
+    unknown     it names a feature that is not there
+    new         it has no feature yet
+    ==========  ==============================================================
+    """
+
+    HELD = "held"
+    UNSURE = "unsure"
+    SUPERSEDED = "superseded"
+    DELETE = "delete"
+    UPDATE = "update"
+    UNKNOWN = "unknown"
+    NEW = "new"
+
+
+@dataclass(frozen=True)
+class MatchedRecords:
+    """The records of a delivery with their features and roles.
+
+    Attributes
+    ----------
+    index : DataFrame
+        The layer's index.
+    role : ndarray of Role, n
+        The role of each record.
+    """
+
+    records: Records
+    index: pd.DataFrame
+    matches: Matches
+    role: npt.NDArray[np.object_]
+
+    @classmethod
+    def sort_out(
+        cls, records: Records, index: pd.DataFrame, matches: Matches, held: frozenset[int]
+    ) -> "MatchedRecords":
+        """Give each record its role; ``held`` are the numbers of those returned before."""
+        operation, number = records.frame["operation"], records.frame["record"]
+        is_held = number.isin(held).to_numpy()
+        has_feature = matches.position != UNMATCHED
+        is_delete = (operation == "delete").to_numpy()
+        # a change log may insert a feature and update it before it is ever sent
+        inserted = records.key.isin(records.key[operation == "insert"]) & records.key.notna()
+        names_one = is_delete | records.uid.notna() | ((operation == "update") & ~inserted)
+        role = np.select(
+            [
+                is_held,
+                matches.is_ambiguous,
+                _is_superseded(matches, records, ~is_held & ~matches.is_ambiguous),
+                has_feature & is_delete,
+                has_feature,
+                names_one.to_numpy(),
+            ],
+            [Role.HELD, Role.UNSURE, Role.SUPERSEDED, Role.DELETE, Role.UPDATE, Role.UNKNOWN],
+            default=Role.NEW,
+        )
+        return cls(records, index, matches, role.astype(object))
+
+    def at(self, role: Role) -> Positions:
+        """Return the positions of the records with a role."""
+        return np.flatnonzero(self.role == role)
+
+    def uids(self, at: Positions) -> npt.NDArray[np.object_]:
+        """Return the uids of the features of some matched records."""
+        return self.index["uid"].to_numpy(dtype=object)[self.matches.position[at]]
+
+
+def _is_superseded(matches: Matches, records: Records, counts: Flags) -> Flags:
+    result = np.zeros(len(records), dtype=bool)
+    matched = np.flatnonzero(counts & (matches.position != UNMATCHED))
+    result[matched] = pd.Series(matches.position[matched]).duplicated(keep="last")
+    keyed = np.flatnonzero(
+        counts & (matches.position == UNMATCHED) & records.key.notna() & records.uid.isna()
+    )
+    result[keyed] = records.key.iloc[keyed].duplicated(keep="last")
+    return result
