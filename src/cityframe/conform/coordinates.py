@@ -55,8 +55,9 @@ def check_coordinates(
     limits = [(system, area) for system, area in areas if area is not None]
     is_inside, lonlat = _inside(bounds, source, [area for _, area in limits])
     is_swapped = np.zeros(len(records), dtype=bool)
-    swapped_bounds = bounds[~is_inside][:, [1, 0, 3, 2]]
-    is_swapped[~is_inside], _ = _inside(swapped_bounds, source, [area for _, area in limits])
+    if not is_inside.all():
+        exchanged = bounds[~is_inside][:, [1, 0, 3, 2]]
+        is_swapped[~is_inside], _ = _inside(exchanged, source, [area for _, area in limits])
 
     checked = geometry.copy()
     checked[is_broken] = None
@@ -113,8 +114,8 @@ def _is_finite(geometry: GeometryArray) -> Mask:
 def _inside(
     bounds: np.ndarray, source: CoordinateSystem, areas: Sequence[Area]
 ) -> tuple[Mask, np.ndarray]:
-    # lonlat: n × 2 corners × 2
-    lonlat = np.stack([source.lonlat(bounds[:, :2]), source.lonlat(bounds[:, 2:])], axis=1)
+    # n × 2 corners × 2
+    lonlat = source.lonlat(bounds.reshape(-1, 2)).reshape(-1, 2, 2)
     is_inside = np.ones(len(bounds), dtype=bool)
     for area in areas:
         is_inside &= area.contains(lonlat[:, 0]) & area.contains(lonlat[:, 1])

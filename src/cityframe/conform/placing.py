@@ -23,15 +23,12 @@ from cityframe.conform.joins import Joined, join_features
 from cityframe.conform.problems import GeometryArray, LayerProblem, Problem, RecordProblem
 from cityframe.conform.shapes import with_dimension, with_type, without_measures
 from cityframe.conform.values import Reading, arrow_values, as_text, is_null, parse
-from cityframe.core.crs import (
+from cityframe.core.coordinate_operation import (
     CoordinateOperation,
-    CoordinateSystem,
     coordinate_operation,
-    describe,
-    is_same_crs,
-    read_crs,
     transformed,
 )
+from cityframe.core.crs import CoordinateSystem, describe, is_same_crs, read_crs
 from cityframe.core.source_table import SourceTable
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import AttributeType, GeometryType, Layer
@@ -121,7 +118,14 @@ class Placer:
                 expected="crs in the source or the feed",
                 remedy="ask the source for it, and set crs",
             )
-        return read_crs(text, where=self.where)
+        system = read_crs(text, where=self.where)
+        if system.crs.geodetic_crs is None:
+            raise DeclarationError(
+                where=self.where,
+                found=f"{describe(system)} has no place on the Earth",
+                expected="a geographic or projected coordinate system",
+            )
+        return system
 
     def _stated_crs(self, tables: Sequence[SourceTable]) -> list[Problem]:
         declared = self._declared()

@@ -105,7 +105,10 @@ def findings_of(
     """
     parts = []
     for rule in INTAKE_RULES.values():
-        rows = _rows([one for one in problems if one.rule == rule.id], identity, geometry)
+        failing = [one for one in problems if one.rule == rule.id]
+        if not failing:
+            continue
+        rows = _rows(failing, identity, geometry)
         parts.append(
             findings_frame(
                 rows,
