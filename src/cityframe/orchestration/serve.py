@@ -2,6 +2,9 @@
 
 ``python -m cityframe.orchestration.serve --home DIR`` makes the database and the declared pools,
 then starts scheduler, DAG processor, triggerer and page on 127.0.0.1.
+
+``airflow standalone`` would do the same, but serves its logs on all interfaces and leaves its
+processes behind when it is terminated.
 """
 
 import argparse
@@ -13,8 +16,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from cityframe.config.workspace import read_workspace
 from cityframe.errors import CityframeError, DeclarationError
@@ -25,6 +30,14 @@ HOST = "127.0.0.1"
 LOG_FILE = "serve.log"
 PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
 STOP_WITHIN_S = 30.0
+PARTS = (
+    ("scheduler", "--skip-serve-logs"),
+    ("dag-processor",),
+    ("api-server",),
+    ("triggerer", "--skip-serve-logs"),
+)
+
+Process = subprocess.Popen[bytes]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,25 +83,29 @@ def serve(*, home: Path, dags: Path, workspace: Path, port: int) -> int:
 
         for pool in create_missing_pools(declared):
             _say(f"made pool {pool}")
-        command = [sys.executable, "-m", "airflow", "standalone"]
-        # a session of its own: Ctrl-C reaches us alone, and we end its processes in order
-        airflow = subprocess.Popen(  # noqa: S603
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        parts: list[Process] = []
         try:
-            return _watch(airflow, stopped, home=home, port=port)
+            parts += [_start(part, log) for part in PARTS]
+            return _watch(parts, stopped, home=home, port=port)
         finally:
-            _end(airflow)
+            _end(parts)
 
 
-def _watch(
-    airflow: "subprocess.Popen[bytes]", stopped: threading.Event, *, home: Path, port: int
-) -> int:
+def _start(part: Sequence[str], log: IO[bytes]) -> Process:
+    command = [sys.executable, "-m", "airflow", *part]
+    # a session of its own: Ctrl-C reaches us alone, and we end the parts in order
+    return subprocess.Popen(  # noqa: S603
+        command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def _watch(parts: Sequence[Process], stopped: threading.Event, *, home: Path, port: int) -> int:
     is_up = False
     while not stopped.wait(1.0):
-        if airflow.poll() is not None:
-            _say(f"Airflow ended by itself; see {home / LOG_FILE}")
-            return 1
+        for part, process in zip(PARTS, parts, strict=True):
+            if _has_ended(process):
+                _say(f"Airflow's {part[0]} ended by itself; see {home / LOG_FILE}")
+                return 1
         if not is_up and _is_healthy(port):
             is_up = True
             _say(f"Airflow is up: http://{HOST}:{port}")
@@ -99,19 +116,22 @@ def _watch(
     return 0
 
 
-def _end(airflow: "subprocess.Popen[bytes]") -> None:
-    """End Airflow: first its own way, which lets running tasks end, then hard."""
-    airflow.send_signal(signal.SIGINT)
-    try:
-        airflow.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        _say(f"not ended within {STOP_WITHIN_S:.0f} s: ending it hard")
-    try:
-        os.killpg(airflow.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        # all of its processes have ended
-        return
-    airflow.wait()
+def _end(parts: Sequence[Process]) -> None:
+    """End the parts: first their own way, which lets running tasks end, then what is left."""
+    for process in parts:
+        process.terminate()
+    until = time.monotonic() + STOP_WITHIN_S
+    while time.monotonic() < until and not all(_has_ended(process) for process in parts):
+        time.sleep(0.2)
+    for process in parts:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _has_ended(process: Process) -> bool:
+    """Return whether a process has ended, without freeing its id: its group is named by it."""
+    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, process.pid, options) is not None
 
 
 def _is_healthy(port: int) -> bool:
