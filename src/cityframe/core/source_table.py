@@ -1,6 +1,7 @@
 """A table as a source delivered it, before conforming."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ class SourceTable:
         What the file says of its CRS: an authority code or WKT; None if it says nothing.
     encoding : str
         Text encoding that was used; empty for a binary format.
+    defects : mapping of int to str
+        What could not be read of a record, by its number: the reason, for a finding. The geometry
+        or the values concerned are null.
     """
 
     file: str
@@ -34,3 +38,4 @@ class SourceTable:
     geometry: GeometryArray | None
     crs: str | None
     encoding: str = ""
+    defects: Mapping[int, str] = field(default_factory=dict)
