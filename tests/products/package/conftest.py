@@ -106,7 +106,9 @@ class Town:
         columns = {
             "uid": pd.Series(list(ordered), dtype="str"),
             "valid_from": pd.to_datetime(
-                pd.Series([row["valid_from"] for row in ordered.values()], dtype="str"), utc=True
+                pd.Series([row["valid_from"] for row in ordered.values()], dtype="str"),
+                format="ISO8601",
+                utc=True,
             ).astype("datetime64[us, UTC]"),
         }
         for attribute in layer.attributes:
@@ -172,9 +174,10 @@ class Town:
             changes={str(kind): int(count) for kind, count in sorted(kinds.items())},
         )
 
-    def build_full(self, folder, number, **options):
+    def build_full(self, folder, number, batch_rows=5, **options):
         options = {"title": TITLE, "quality": QUALITY, **options}
-        return build_full(folder, self.releases[number - 1], self.contents(number), **options)
+        contents = self.contents(number, batch_rows)
+        return build_full(folder, self.releases[number - 1], contents, **options)
 
     def build_change(self, folder, number, **options):
         release, parent = self.releases[number - 1], self.releases[number - 2]

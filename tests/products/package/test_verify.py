@@ -7,8 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cityframe.core.digest import row_digests
 from cityframe.errors import DeclarationError, IntegrityError
-from cityframe.products.package import verify
+from cityframe.products.package import read_manifest, verify
+from cityframe.products.package.rows import layer_frames
+from cityframe.products.package.tally import RowCounter
 
 
 def refused(folder, message, **options):
@@ -287,11 +290,6 @@ def test_a_forged_change_does_not_fit_the_true_base(folders, reseal, uid, edit, 
 
 
 def forge(change, uid, edit, reseal):
-    from cityframe.core.digest import row_digests
-    from cityframe.products.package.manifest import read_manifest
-    from cityframe.products.package.rows import layer_frames
-    from cityframe.products.package.tally import RowCounter
-
     path = change / "buildings.parquet"
 
     def rows(table):

@@ -1,11 +1,7 @@
-"""The manifest of a package: what it holds, where it leads from and to, and the proof.
-
-Run as a module, it prints the JSON Schema that ``docs/formats/package-manifest.schema.json`` keeps.
-"""
+"""The manifest of a package: what it holds, where it leads from and to, and the proof."""
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -231,13 +227,3 @@ def read_manifest(folder: Path) -> PackageManifest:
             where=str(path), found=f"digest {manifest.digest}", expected=expected, remedy=again
         )
     return manifest
-
-
-def manifest_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of ``manifest.json``."""
-    schema = PackageManifest.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(canonical_json(manifest_schema()))

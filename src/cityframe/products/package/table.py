@@ -91,8 +91,9 @@ def _array(frame: gpd.GeoDataFrame, layer: Layer, field: "pa.Field[Any]") -> "pa
         )
         geometry: pa.Array[Any] = pa.array(wkb, type=field.type)
         return geometry
-    values: pa.Array[Any] = pa.array(frame[field.name], type=field.type, from_pandas=True)
-    return values
+    values = pa.array(frame[field.name], type=field.type, from_pandas=True)
+    # a text column joined of several frames has several chunks
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
 def to_frame(batch: pa.RecordBatch, layer: Layer) -> gpd.GeoDataFrame:
@@ -118,14 +119,19 @@ def in_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[
 
     So the bytes of a file do not depend on how its rows were read.
     """
-    pending = schema.empty_table()
+    pending: list[pa.RecordBatch] = []
+    rows = 0
     for batch in batches:
-        pending = pa.concat_tables([pending, pa.Table.from_batches([batch], schema=schema)])
-        while pending.num_rows >= GROUP_ROWS:
-            yield _one_batch(pending.slice(0, GROUP_ROWS))
-            pending = pending.slice(GROUP_ROWS)
-    if pending.num_rows:
-        yield _one_batch(pending)
+        pending.append(batch)
+        rows += batch.num_rows
+        if rows >= GROUP_ROWS:
+            table = pa.Table.from_batches(pending, schema=schema)
+            whole = rows - rows % GROUP_ROWS
+            for start in range(0, whole, GROUP_ROWS):
+                yield _one_batch(table.slice(start, GROUP_ROWS))
+            pending, rows = table.slice(whole).to_batches(), rows - whole
+    if rows:
+        yield _one_batch(pa.Table.from_batches(pending, schema=schema))
 
 
 def _one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -1,0 +1,1 @@
+"""What leaves a release: update packages and reports."""
