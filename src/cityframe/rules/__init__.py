@@ -1,0 +1,1 @@
+"""Quality rules: kinds, compilation of declared rules, checks, findings and gates."""

@@ -1,0 +1,128 @@
+"""What a rule kind sees of the data while it checks one layer."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from cityframe.errors import DeclarationError
+from cityframe.model.layer import Layer
+
+Geometries = npt.NDArray[np.object_]
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One layer under check, with what its rules may look at beside it.
+
+    Attributes
+    ----------
+    frame : GeoDataFrame, n rows
+        Layer frame; system columns ``uid``, ``source_key``, ``record``, ``delivery`` may be there.
+    layers : mapping of str to Layer
+        Contracts of all layers.
+    as_of : datetime
+        Aware; the moment that counts as now. Kinds read no clock.
+    previous : GeoDataFrame or None
+        The layer in the current release, with ``uid``; None before the first release.
+    changes : GeoDataFrame or None
+        Change table of the candidate, with ``uid`` and ``change``.
+    read_other : callable or None
+        Gives the frame of another layer by its name.
+    """
+
+    layer: Layer
+    frame: gpd.GeoDataFrame
+    layers: Mapping[str, Layer]
+    as_of: dt.datetime
+    previous: gpd.GeoDataFrame | None = None
+    changes: gpd.GeoDataFrame | None = None
+    read_other: Callable[[str], gpd.GeoDataFrame] | None = None
+
+    def other(self, name: str) -> gpd.GeoDataFrame:
+        """Return the frame of another layer; of this layer, the frame under check.
+
+        Raises
+        ------
+        DeclarationError
+            If the run gives no other layers.
+        """
+        if name == self.layer.name:
+            return self.frame
+        if self.read_other is None:
+            raise DeclarationError(
+                found=f"layer {name} is not at hand in this check",
+                where=self.layer.name,
+                remedy="check with the other layers of the candidate",
+            )
+        return self.read_other(name)
+
+    def is_provided(self, attribute: str) -> bool:
+        """Return whether the delivery has the attribute; an absent one is not null."""
+        return attribute in self.frame.columns
+
+    @cached_property
+    def geometry(self) -> Geometries:
+        """Geometries of all rows, n."""
+        return geometries(self.frame)
+
+    @cached_property
+    def is_valid(self) -> npt.NDArray[np.bool_]:
+        """Whether each row has a geometry that is OGC-valid, n."""
+        valid: npt.NDArray[np.bool_] = shapely.is_valid(self.geometry)
+        return valid
+
+    @cached_property
+    def usable(self) -> Positions:
+        """Positions of the rows with a valid geometry that is not empty, sorted."""
+        return np.flatnonzero(self.is_valid & ~shapely.is_empty(self.geometry))
+
+    @cached_property
+    def usable_geometry(self) -> Geometries:
+        """Geometries of all rows, n; None where the geometry is not usable."""
+        kept = np.full(len(self.frame), None, dtype=object)
+        kept[self.usable] = self.geometry[self.usable]
+        return kept
+
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """Tree over `usable_geometry`; it answers with positions in the frame."""
+        return shapely.STRtree(self.usable_geometry)
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.object_]:
+        """Identity of each row as findings name it, n texts."""
+        return feature_ids(self.frame)
+
+
+def geometries(frame: gpd.GeoDataFrame) -> Geometries:
+    """Return the geometries of a frame, one a row; all None for a frame without geometry."""
+    if "geometry" not in frame.columns:
+        return np.full(len(frame), None, dtype=object)
+    return np.asarray(frame["geometry"], dtype=object)
+
+
+def usable_geometries(frame: gpd.GeoDataFrame) -> Geometries:
+    """Return the geometries of a frame, None where null, empty or invalid."""
+    found = geometries(frame)
+    kept = np.full(len(frame), None, dtype=object)
+    good = np.flatnonzero(shapely.is_valid(found) & ~shapely.is_empty(found))
+    kept[good] = found[good]
+    return kept
+
+
+def feature_ids(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Return how findings name each row: uid, else source key, else record, else position."""
+    ids = pd.Series(np.arange(len(frame)).astype(str), index=frame.index, dtype="str")
+    for name in ("record", "source_key", "uid"):
+        if name in frame.columns:
+            texts = frame[name].astype("str").fillna("")
+            ids = texts.where(texts != "", ids)
+    return ids.to_numpy(dtype=object)

@@ -1,0 +1,89 @@
+"""Defects: what a rule kind gives back, before it becomes findings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+DEFECT_COLUMNS = ("row", "other_row", "other", "uid", "found", "expected", "geometry")
+
+Column = Sequence[Any] | npt.NDArray[Any] | pd.Series
+
+
+def defects(
+    *,
+    row: Column | None = None,
+    found: Column | str,
+    expected: Column | str = "",
+    geometry: Column | None = None,
+    other_row: Column | None = None,
+    other: Column | None = None,
+    uid: Column | None = None,
+) -> pd.DataFrame:
+    """Return the defects that a check found, one row each.
+
+    Parameters
+    ----------
+    row : n integers or None
+        Position of the failing feature in the layer frame; None or -1 for a defect of the whole
+        layer or of a feature that the frame does not have.
+    found, expected : n texts or one text
+        What stands in the data, and what should.
+    geometry : n geometries or None
+        The place of the defect in the layer's CRS; where it is None, the feature is the place.
+    other_row : n integers or None
+        Position of a second feature of the same layer that fails as well (the other one of an
+        overlap); -1 for none.
+    other : n texts or None
+        Identities of other features concerned that do not fail themselves, comma-separated.
+    uid : n texts or None
+        Uid of a feature that the frame does not have.
+
+    Returns
+    -------
+    DataFrame, n rows
+        Columns `DEFECT_COLUMNS`. Many defects of the same features are gathered to one finding
+        later, so a check may give each place on its own row.
+    """
+    size = next(
+        len(column)
+        for column in (row, geometry, uid, other, [found] if isinstance(found, str) else found)
+        if column is not None
+    )
+    return pd.DataFrame(
+        {
+            "row": _positions(row, size),
+            "other_row": _positions(other_row, size),
+            "other": _texts(other, size),
+            "uid": _texts(uid, size),
+            "found": _texts(found, size),
+            "expected": _texts(expected, size),
+            "geometry": _objects(geometry, size),
+        }
+    )
+
+
+def no_defects() -> pd.DataFrame:
+    """Return a table without defects."""
+    return defects(row=[], found=[])
+
+
+def _positions(column: Column | None, size: int) -> npt.NDArray[np.int64]:
+    if column is None:
+        return np.full(size, -1, dtype=np.int64)
+    return np.asarray(column, dtype=np.int64)
+
+
+def _texts(column: Column | str | None, size: int) -> pd.Series:
+    if column is None or isinstance(column, str):
+        return pd.Series([column or ""] * size, dtype="str")
+    return pd.Series(np.asarray(column, dtype=object), dtype="str")
+
+
+def _objects(column: Column | None, size: int) -> npt.NDArray[np.object_]:
+    objects = np.full(size, None, dtype=object)
+    if column is not None:
+        objects[:] = np.asarray(column, dtype=object)
+    return objects

@@ -1,0 +1,130 @@
+"""Gather a rule's defects to findings: one a set of features, with all its places."""
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from cityframe.core.findings import findings_frame
+from cityframe.rules.compiled import CompiledRule
+from cityframe.rules.context import Context, Geometries
+from cityframe.rules.extent import extent
+
+_FEATURES = ["row", "other_row", "other", "uid"]
+
+
+def findings_of(
+    context: Context, compiled: CompiledRule, defects: pd.DataFrame, *, delivery: str
+) -> gpd.GeoDataFrame:
+    """Return the findings of one rule.
+
+    Parameters
+    ----------
+    defects : DataFrame, n rows
+        As `cityframe.rules.defects.defects` gives them.
+
+    Returns
+    -------
+    GeoDataFrame, at most n rows
+        Columns `cityframe.model.finding.FINDING_COLUMNS`, sorted by row and other features; those
+        about the whole layer last. Several places of the same features are one finding with a
+        multi-part geometry; the places are flat.
+    """
+    rule = compiled.rule
+    rows = _gathered(defects)
+    rows["geometry"] = _placed(context, rows)
+    rows["other"] = _named(context, rows)
+    for name in ("uid", "source_key", "record"):
+        if name in context.frame.columns:
+            rows[name] = _of_features(context.frame[name], rows, name)
+    return findings_frame(
+        rows,
+        rule=rule.id,
+        kind=rule.kind,
+        defect_class=rule.defect_class,
+        gate=rule.gate,
+        scope=rule.scope,
+        layer=compiled.layer.name,
+        delivery=delivery,
+        crs=compiled.layer.crs,
+    )
+
+
+def _gathered(defects: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a set of features, in the order of the layer."""
+    is_about_layer = defects["row"] < 0
+    ordered = defects.assign(is_about_layer=is_about_layer).sort_values(
+        ["is_about_layer", *_FEATURES], kind="stable"
+    )
+    groups = ordered.groupby(_FEATURES, sort=False)
+    number = groups.ngroup().to_numpy(dtype=np.int64)
+    rows = ordered.drop_duplicates(_FEATURES).reset_index(drop=True)
+    rows["geometry"] = _joined(ordered["geometry"].to_numpy(), number, len(rows))
+    count = np.bincount(number, minlength=len(rows))
+    more = pd.Series([f" ({n} places)" if n > 1 else "" for n in count], dtype="str")
+    rows["found"] = rows["found"] + more
+    return rows.drop(columns="is_about_layer")
+
+
+def _joined(geometry: Geometries, number: npt.NDArray[np.integer], size: int) -> Geometries:
+    """Return one flat geometry a number, of the parts of the highest dimension there is."""
+    # an intersection may be a collection of multi-part geometries: take it apart twice
+    outer, place = shapely.get_parts(shapely.force_2d(geometry), return_index=True)
+    parts, inner = shapely.get_parts(outer, return_index=True)
+    parts, index = parts[~shapely.is_empty(parts)], number[place[inner][~shapely.is_empty(parts)]]
+    dimension = shapely.get_dimensions(parts)
+    highest = np.full(size, -1)
+    np.maximum.at(highest, index, dimension)
+    joined = np.full(size, None, dtype=object)
+    for each in (0, 1, 2):
+        chosen = (dimension == each) & (highest[index] == each)
+        if chosen.any():
+            targets, compact = np.unique(index[chosen], return_inverse=True)
+            joined[targets] = _multi(parts[chosen], compact, each)
+    is_single = shapely.get_num_geometries(joined) == 1
+    joined[is_single] = shapely.get_geometry(joined[is_single], 0)
+    return joined
+
+
+def _multi(parts: Geometries, index: npt.NDArray[np.integer], dimension: int) -> Geometries:
+    """Return one multi-part geometry a number in ``index``."""
+    if dimension == 0:
+        return np.asarray(shapely.multipoints(parts, indices=index), dtype=object)
+    if dimension == 1:
+        return np.asarray(shapely.multilinestrings(parts, indices=index), dtype=object)
+    return np.asarray(shapely.multipolygons(parts, indices=index), dtype=object)
+
+
+def _placed(context: Context, rows: pd.DataFrame) -> Geometries:
+    """Return the places; where a defect has none, its feature is the place."""
+    places = rows["geometry"].to_numpy().copy()
+    row = rows["row"].to_numpy()
+    own = np.flatnonzero(shapely.is_missing(places) & (row >= 0))
+    features = shapely.force_2d(context.geometry[row[own]])
+    xy, index = shapely.get_coordinates(features, return_index=True)
+    odd = np.union1d(
+        index[~np.isfinite(xy).all(axis=1)], np.flatnonzero(shapely.is_empty(features))
+    )
+    for one in odd:
+        features[one] = extent(features[[one]])
+    places[own] = features
+    return places
+
+
+def _named(context: Context, rows: pd.DataFrame) -> pd.Series:
+    """Return the identities of the other features concerned, comma-separated."""
+    other_row = rows["other_row"].to_numpy()
+    names = pd.Series("", index=rows.index, dtype="str")
+    names[other_row >= 0] = context.ids[other_row[other_row >= 0]]
+    comma = np.where((names != "") & (rows["other"] != ""), ",", "")
+    return names + comma + rows["other"]
+
+
+def _of_features(column: pd.Series, rows: pd.DataFrame, name: str) -> pd.Series:
+    """Return a system column's value of each row's feature; what the defect says of itself wins."""
+    row = rows["row"].to_numpy()
+    values = column.reset_index(drop=True).reindex(row).reset_index(drop=True)
+    if name != "uid":
+        return values
+    return rows["uid"].where(rows["uid"] != "", values.fillna(""))

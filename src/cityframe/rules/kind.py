@@ -1,0 +1,131 @@
+"""A rule kind: one way of checking a layer, with its parameters and its measure.
+
+A kind either finds defects itself (``check``, a vectorised function over the layer frame) or says
+which core expectation of Great Expectations does (``expectation``, for attribute rules).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from cityframe.config.document import Declaration
+from cityframe.model.finding import Measure, Scope
+from cityframe.model.layer import AttributeType, GeometryType, Layer
+from cityframe.rules.context import Context
+
+Reach = Literal["feature", "neighbourhood", "layer", "layers", "versions"]
+"""How far a kind looks: one feature, its neighbours, the layer, other layers, other releases."""
+
+ANY_TYPE = frozenset(AttributeType)
+TEXT = frozenset({AttributeType.STRING})
+NUMBERS = frozenset({AttributeType.INTEGER, AttributeType.REAL})
+TIMES = frozenset({AttributeType.DATE, AttributeType.DATETIME})
+
+POINTS = frozenset({GeometryType.POINT, GeometryType.MULTIPOINT})
+LINES = frozenset({GeometryType.LINESTRING, GeometryType.MULTILINESTRING})
+AREAS = frozenset({GeometryType.POLYGON, GeometryType.MULTIPOLYGON})
+SPATIAL = POINTS | LINES | AREAS
+ANY_GEOMETRY = frozenset(GeometryType)
+
+ColumnNeeds = Mapping[str, frozenset[AttributeType]]
+
+
+@dataclass(frozen=True)
+class OtherLayer:
+    """What a rule needs of another layer.
+
+    Attributes
+    ----------
+    columns : mapping of str to frozenset of AttributeType
+        Attributes that it reads, with the types allowed.
+    where : str or None
+        Expression over that layer's attributes that must fit their types.
+    """
+
+    name: str
+    columns: ColumnNeeds = field(default_factory=dict)
+    geometry: frozenset[GeometryType] = ANY_GEOMETRY
+    where: str | None = None
+
+
+class Parameters(Declaration):
+    """Base of all parameter models; each kind says what its parameters need of the layers."""
+
+    def needed_columns(self, layer: Layer) -> ColumnNeeds:
+        """Return the attributes of the rule's own layer that it reads, with the types allowed."""
+        del layer
+        return {}
+
+    def needed_layers(self) -> tuple[OtherLayer, ...]:
+        """Return the other layers that the rule reads."""
+        return ()
+
+    def misfit(self, layer: Layer) -> str:
+        """Return what else about the parameters does not fit the layer; empty for nothing."""
+        del layer
+        return ""
+
+
+@dataclass(frozen=True)
+class CoreExpectation:
+    """A core expectation of Great Expectations that does the work of an attribute rule.
+
+    Attributes
+    ----------
+    name : str
+        Class name (``ExpectColumnValuesToBeInSet``).
+    arguments : mapping
+        Its keyword arguments, without ``mostly``.
+    columns : tuple of str
+        Attributes whose values a finding quotes.
+    expected : str
+        What a finding says was expected.
+    when : tuple of (str, values) or None
+        Look only at the records whose attribute has one of the values.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    columns: tuple[str, ...]
+    expected: str
+    when: tuple[str, tuple[str | int, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class RuleKind:
+    """One kind of rule.
+
+    Attributes
+    ----------
+    number : int
+        Number in the project's catalogue of checks.
+    geometry : frozenset of GeometryType
+        Layers that it can check, by their geometry.
+    check : callable or None
+        Takes `Context` and parameters, returns `cityframe.rules.defects.defects`.
+    expectation : callable or None
+        Takes parameters and the layer, returns the expectation; exactly one of the two is given.
+    needs_metres : bool
+        Whether it measures, so that the layer's CRS must be projected, in metres.
+    scopes : frozenset of Scope
+        Where it can be used.
+    """
+
+    name: str
+    number: int
+    group: str
+    measure: Measure
+    params: type[Parameters]
+    reach: Reach
+    geometry: frozenset[GeometryType] = ANY_GEOMETRY
+    check: Callable[[Context, Any], pd.DataFrame] | None = None
+    expectation: Callable[[Any, Layer], CoreExpectation] | None = None
+    needs_metres: bool = False
+    scopes: frozenset[Scope] = frozenset(Scope)
+
+    def __post_init__(self) -> None:
+        if (self.check is None) == (self.expectation is None):
+            message = f"rule kind {self.name}: give either check or expectation"
+            raise TypeError(message)

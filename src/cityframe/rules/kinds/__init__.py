@@ -1,0 +1,1 @@
+"""The built-in rule kinds: one file each, with the module attribute ``KIND``."""

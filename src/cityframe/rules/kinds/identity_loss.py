@@ -1,0 +1,54 @@
+"""No feature of the current release is lost without a word.
+
+A uid that the current release has and the candidate has not must be a removal in the candidate's
+change table. A lost uid is never tolerated. The place is the feature as it was.
+
+```yaml
+kind: identity_loss
+```
+"""
+
+import numpy as np
+import pandas as pd
+
+from cityframe.model.change import ChangeKind
+from cityframe.model.finding import Scope
+from cityframe.rules.context import Context, geometries
+from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.kind import Parameters, RuleKind
+from cityframe.rules.measures import iso_measure
+
+
+class IdentityLossParameters(Parameters):
+    """`identity_loss` takes no parameters."""
+
+
+def check(context: Context, parameters: IdentityLossParameters) -> pd.DataFrame:
+    """Return the features that are gone without a removal."""
+    del parameters
+    previous = context.previous
+    if previous is None:
+        return no_defects()
+    kept = context.frame["uid"]
+    if context.changes is not None:
+        removed = context.changes["change"] == ChangeKind.REMOVED.value
+        kept = pd.concat([kept, context.changes.loc[removed, "uid"]])
+    lost = np.flatnonzero(~previous["uid"].isin(kept).to_numpy())
+    return defects(
+        uid=previous["uid"].to_numpy()[lost],
+        found="the feature is gone, and no change removes it",
+        expected="the feature, or a removal",
+        geometry=geometries(previous)[lost],
+    )
+
+
+KIND = RuleKind(
+    name="identity_loss",
+    number=82,
+    group="L across versions",
+    measure=iso_measure("7"),
+    params=IdentityLossParameters,
+    reach="versions",
+    check=check,
+    scopes=frozenset({Scope.CANDIDATE}),
+)

@@ -1,0 +1,40 @@
+"""The ISO 19157:2013 measures that rule kinds report."""
+
+from cityframe.model.finding import Measure
+
+REGISTER = "ISO 19157:2013"
+
+_NAMES = {
+    "2": "number of excess items",
+    "4": "number of duplicate feature instances",
+    "6": "number of missing items",
+    "7": "rate of missing items",
+    "10": "number of items not compliant with the rules of the conceptual schema",
+    "11": "number of invalid overlaps of surfaces",
+    "16": "number of items not in conformance with their value domain",
+    "21": "number of faulty point-curve connections",
+    "23": "number of missing connections due to undershoots",
+    "25": "number of invalid slivers",
+    "26": "number of invalid self-intersect errors",
+    "27": "number of invalid self-overlap errors",
+    "30": "number of positional uncertainties above a given threshold",
+    "65": "number of incorrect attribute values",
+    "68": "attribute value uncertainty at 68.3 % significance level",
+    "159": "chronological order",
+}
+
+
+def iso_measure(identifier: str) -> Measure:
+    """Return a measure of ISO 19157:2013, annex D, by its identifier.
+
+    Raises
+    ------
+    KeyError
+        If no rule kind reports that measure yet.
+    """
+    return Measure(register=REGISTER, id=identifier, name=_NAMES[identifier])
+
+
+def own_measure(identifier: str, name: str) -> Measure:
+    """Return a measure that ISO 19157 does not have, under this project's own register."""
+    return Measure(register="cityframe", id=identifier, name=name)
