@@ -189,14 +189,12 @@ def _operations(columns: Columns, feed: Feed) -> tuple[pd.Series, list[Problem]]
         for name in ("insert", "update", "delete")
         for text in getattr(feed.operation, name)
     }
-    text = pd.Series(
-        as_text(arrow_values(columns.frame[feed.operation.column])).to_pandas(), dtype="str"
-    )
-    operation = text.map(meaning).astype("str")
+    text = as_text(arrow_values(columns.frame[feed.operation.column]))
+    operation = pd.Series(text.to_pandas(), dtype="str").map(meaning).astype("str")
     unknown = np.flatnonzero(operation.isna())
     if not len(unknown):
         return operation, []
-    found = [f"{feed.operation.column} is {value!r}" for value in text.iloc[unknown]]
+    found = [f"{feed.operation.column} is {one!r}" for one in text.take(unknown).to_pylist()]
     expected = f"one of {', '.join(meaning)}"
     return operation, [RecordProblem("intake.unknown-operation", unknown, found, expected)]
 
