@@ -1,6 +1,7 @@
 """Text encodings: what a file says, what it must be, and what its bytes allow."""
 
 import codecs
+import io
 import re
 from collections.abc import Iterable
 
@@ -10,9 +11,7 @@ GUESS = "gb18030"
 _PLAUSIBLE_SHARE = 0.9
 # GB 18030 holds GBK and GB 2312; files that name the smaller sets use the larger ones
 _ALIASES = {
-    "936": GUESS, "cp936": GUESS, "ms936": GUESS, "gbk": GUESS, "gb2312": GUESS, "euccn": GUESS,
-    "ansi936": GUESS, "oem936": GUESS, "950": "big5", "ansi950": "big5", "88591": "iso8859-1",
-    "65001": "utf-8",
+    "936": GUESS, "gbk": GUESS, "gb2312": GUESS, "euccn": GUESS, "950": "big5", "65001": "utf-8",
 }  # fmt: skip
 _LANGUAGE_IDS = {
     0x03: "cp1252", 0x08: "cp865", 0x09: "cp437", 0x0A: "cp850", 0x13: "cp932", 0x4D: GUESS,
@@ -37,9 +36,14 @@ def codec_name(name: str, *, where: str) -> str:
         If there is no such encoding.
     """
     plain = "".join(letter for letter in name.casefold() if letter.isalnum())
-    for candidate in (_ALIASES.get(plain), name.strip(), plain, f"cp{plain}"):
+    page = re.sub(r"^(ansi|oem|windows|cp|ms)", "", plain)
+    iso = re.fullmatch(r"(?:iso)?8859(\d+)", plain)
+    part = f"iso8859-{iso.group(1)}" if iso else ""
+    for candidate in (_ALIASES.get(page), part, name.strip(), plain, f"cp{page}"):
         if candidate:
             try:
+                # unlike the look-up, this refuses codecs that are no text encodings
+                io.TextIOWrapper(io.BytesIO(), encoding=candidate)
                 return codecs.lookup(candidate).name
             except LookupError:
                 continue

@@ -1,9 +1,11 @@
 """XML before anything else parses it: its root element; no document type, so no entities."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from xml.parsers import expat
 
 from cityframe.errors import QuarantinedError
+
+_STEP = 4096
 
 
 def xml_root(chunks: Iterable[bytes], *, where: str) -> str:
@@ -26,23 +28,30 @@ def xml_root(chunks: Iterable[bytes], *, where: str) -> str:
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = lambda name, *_: doctypes.append(name)
     parser.StartElementHandler = lambda name, _: roots.append(name)
-    try:
-        for chunk in chunks:
-            # small steps: a document type is seen before what it declares is used
-            for start in range(0, len(chunk), 4096):
-                parser.Parse(chunk[start : start + 4096], False)
-                if doctypes:
-                    raise QuarantinedError(
-                        found=f"a document type ({doctypes[0]!r})",
-                        where=where,
-                        expected="XML without document type and entities",
-                        remedy="have the source leave it out",
-                    )
-                if roots:
-                    return roots[0]
-        parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        raise QuarantinedError(
-            found=f"no XML ({error})", where=where, expected="well-formed XML in UTF-8"
-        ) from error
+    for step in _steps(chunks):
+        problem: expat.ExpatError | None = None
+        try:
+            parser.Parse(step, False)
+        except expat.ExpatError as error:
+            problem = error
+        if doctypes:
+            raise QuarantinedError(
+                found=f"a document type ({doctypes[0]!r})",
+                where=where,
+                expected="XML without document type and entities",
+                remedy="have the source leave it out",
+            )
+        if roots:
+            return roots[0]
+        if problem is not None:
+            raise QuarantinedError(
+                found=f"no XML ({problem})", where=where, expected="well-formed XML in UTF-8"
+            ) from problem
     raise QuarantinedError(found="no root element", where=where, expected="well-formed XML")
+
+
+def _steps(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut chunks small, so that a document type is seen before what it declares is used."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), _STEP):
+            yield chunk[start : start + _STEP]
