@@ -13,7 +13,7 @@ import shapely
 from pyproj import Transformer
 
 from cityframe.model.finding import FINDING_COLUMNS
-from cityframe.products.report.geometry_encoding import GeometryArray
+from cityframe.products.report.columns import GeometryArray
 from cityframe.products.report.listing import Listing
 
 COLUMNS = (*(name for name in FINDING_COLUMNS if name != "geometry"), "is_waived")

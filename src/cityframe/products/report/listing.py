@@ -13,8 +13,8 @@ import shapely
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import FINDING_COLUMNS, DefectClass, Gate
 from cityframe.model.layer import Layer
+from cityframe.products.report.columns import GeometryArray, finite
 from cityframe.products.report.document import FindingTotals
-from cityframe.products.report.geometry_encoding import GeometryArray, finite
 
 TEXT_COLUMNS = tuple(name for name in FINDING_COLUMNS if name not in ("record", "geometry"))
 _ORDER = ["gate_rank", "defect_class", "layer", "rule", "finding_id", "delivery", "record"]
@@ -107,7 +107,8 @@ def _check(name: str, frame: gpd.GeoDataFrame, layers: Mapping[str, Layer]) -> N
                 expected=f"one of {', '.join(sorted(layers)) or 'no layer'}",
                 remedy="hand the layer's contract to the report",
             )
-        placed = frame.loc[frame["layer"] == layer, "geometry"].notna().any()
+        here = (frame["layer"] == layer).to_numpy()
+        placed = not shapely.is_missing(frame["geometry"].to_numpy()[here]).all()
         if placed and frame.crs != layers[layer].crs:
             raise DeclarationError(
                 where=f"findings of {name}",

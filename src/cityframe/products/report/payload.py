@@ -10,27 +10,30 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyproj
-import shapely
 
-from cityframe.errors import DeclarationError
 from cityframe.model.finding import DefectClass, Gate
 from cityframe.model.layer import Layer
 from cityframe.model.report import Report, RuleResult
 from cityframe.model.text import Title
-from cityframe.products.report.geometry_encoding import (
+from cityframe.products.report.columns import (
     GeometryArray,
     Grid,
     encode_geometries,
-    finite,
     grid_over,
+    text_column,
+)
+from cityframe.products.report.feature_columns import (
+    DistinctFeatures,
+    check_crs,
+    check_features,
+    distinct_features,
+    feature_columns,
 )
 from cityframe.products.report.listing import Listing
 
 Language = Literal["zh", "en"]
 Frames = Mapping[str, gpd.GeoDataFrame]
 
-FEATURE_COLUMNS = ("finding_id", "side", "uid", "attributes", "geometry")
-SIDES = ("before", "after")
 _FINEST_UNIT_M = 0.001
 
 
@@ -64,13 +67,13 @@ def page_data(
         If a features frame lacks a column, names another side, or is of an unknown layer or CRS.
     """
     for name, frame in features.items():
-        _check_features(name, frame, layers)
+        check_features(name, frame, layers)
     names = tuple(name for name in layers if _is_used(name, listing, features, context))
     codes = {name: layers[name].crs for name in names}
     codes |= {name: _code(frame) for name, frame in context.items() if name not in layers}
     for name, frame in context.items():
-        _check_crs(f"context of {name}", frame, codes[name])
-    kept = {name: _distinct(features[name], listing) for name in names if name in features}
+        check_crs(f"context of {name}", frame, codes[name])
+    kept = {name: distinct_features(features[name], listing) for name in names if name in features}
     order = sorted(
         set(codes.values()), key=lambda code: (-(listing.table["crs"] == code).sum(), code)
     )
@@ -79,7 +82,7 @@ def page_data(
     rules, deliveries = _names(listing.table["rule"]), _names(listing.table["delivery"])
     return PageData(
         findings=_findings(listing, names, rules, deliveries, grids),
-        features=_features(kept, names, listing, layers, grids),
+        features=feature_columns(kept, names, listing, layers, grids),
         context=tuple(
             {
                 "layer": name,
@@ -126,15 +129,6 @@ def page_json(
     return text
 
 
-def text_column(values: Sequence[Any]) -> list[Any] | dict[str, list[Any]]:
-    """Return a column as it is, or as distinct values and places where that is shorter."""
-    places: dict[Any, int] = {}
-    at = [places.setdefault(value, len(places)) for value in values]
-    if 2 * len(places) > len(values):
-        return list(values)
-    return {"values": list(places), "at": at}
-
-
 def _findings(
     listing: Listing,
     layers: tuple[str, ...],
@@ -165,132 +159,6 @@ def _findings(
     }
 
 
-def _features(
-    kept: Mapping[str, "_Features"],
-    names: tuple[str, ...],
-    listing: Listing,
-    layers: Mapping[str, Layer],
-    grids: Mapping[str, Grid],
-) -> dict[str, Any]:
-    tables: list[dict[str, Any]] = []
-    links: list[pd.DataFrame] = []
-    start = 0
-    for name, one in kept.items():
-        tables.append(
-            {
-                "layer": names.index(name),
-                "start": start,
-                "side": one.rows["side"].map(SIDES.index).tolist(),
-                "uid": text_column(one.rows["uid"].tolist()),
-                "attributes": _attributes(one.rows["attributes"], layers[name]),
-                "place": one.rows["place"].tolist(),
-                "block": encode_geometries(one.geometry, grids[layers[name].crs]),
-            }
-        )
-        links.append(one.links.assign(feature=one.links["feature"] + start))
-        start += len(one.rows)
-    counts = np.zeros(len(listing.table), dtype=np.int64)
-    linked: list[int] = []
-    if links:
-        every = pd.concat(links, ignore_index=True)
-        every = every.sort_values(["finding", "feature"], kind="stable").drop_duplicates()
-        counts = np.bincount(every["finding"], minlength=len(listing.table))
-        linked = every["feature"].tolist()
-    return {"tables": tables, "counts": counts.tolist(), "of": linked}
-
-
-@dataclass(frozen=True)
-class _Features:
-    """The distinct features of one layer, their distinct geometries, and whose they are."""
-
-    rows: pd.DataFrame
-    geometry: GeometryArray
-    links: pd.DataFrame
-
-
-def _distinct(frame: gpd.GeoDataFrame, listing: Listing) -> _Features:
-    known = pd.DataFrame(
-        {"finding_id": listing.table["finding_id"], "finding": np.arange(len(listing.table))}
-    )
-    listed = frame.loc[frame["finding_id"].isin(known["finding_id"])].reset_index(drop=True)
-    geometry = finite(listed.geometry.to_numpy())
-    place, _ = pd.factorize(pd.Series(shapely.to_wkb(geometry), dtype="object").fillna(b""))
-    _, first = np.unique(place, return_index=True)
-    rows = pd.DataFrame(
-        {
-            "side": listed["side"].astype("str"),
-            "uid": listed["uid"].astype("str").fillna(""),
-            "attributes": listed["attributes"].astype("str").fillna("{}"),
-            "place": place,
-        }
-    )
-    feature = rows.groupby(list(rows.columns), sort=False).ngroup()
-    links = pd.DataFrame({"finding_id": listed["finding_id"], "feature": feature})
-    links = links.merge(known, on="finding_id")[["finding", "feature"]]
-    return _Features(rows[~feature.duplicated()], geometry[first], links)
-
-
-def _attributes(texts: pd.Series, layer: Layer) -> dict[str, Any]:
-    parsed = [_parsed(text, layer.name) for text in texts]
-    # the contract's attributes first, in its order; then what else the rows have
-    seen = dict.fromkeys(layer.attribute_names)
-    for one in parsed:
-        seen.update(dict.fromkeys(one))
-    columns: dict[str, Any] = {}
-    for name in seen:
-        values: dict[str, int] = {}
-        at = [
-            values.setdefault(json.dumps(one[name], ensure_ascii=False), len(values))
-            if name in one
-            else -1
-            for one in parsed
-        ]
-        if values:
-            columns[name] = {"values": [json.loads(value) for value in values], "at": at}
-    return columns
-
-
-def _parsed(text: str, layer: str) -> dict[str, Any]:
-    def no_number(constant: str) -> None:
-        message = f"{constant} is not a JSON number"
-        raise ValueError(message)
-
-    try:
-        values = json.loads(text, parse_constant=no_number)
-    except ValueError as error:
-        raise DeclarationError(
-            where=f"features of {layer}", found=f"attributes that are not JSON: {error}"
-        ) from error
-    if not isinstance(values, dict):
-        raise DeclarationError(
-            where=f"features of {layer}", found="attributes", expected="a JSON object"
-        )
-    return values
-
-
-def _check_features(name: str, frame: gpd.GeoDataFrame, layers: Mapping[str, Layer]) -> None:
-    where = f"features of {name}"
-    missing = [column for column in FEATURE_COLUMNS if column not in frame.columns]
-    if missing:
-        raise DeclarationError(where=where, found=f"no column {', '.join(missing)}")
-    if name not in layers:
-        raise DeclarationError(
-            where=where,
-            found="no such layer",
-            expected=f"one of {', '.join(sorted(layers))}",
-            remedy="hand the layer's contract to the report",
-        )
-    other = sorted(set(frame["side"].unique()) - set(SIDES))
-    if other:
-        raise DeclarationError(where=where, found=f"side {other[0]!r}", expected="before or after")
-    _check_crs(where, frame, layers[name].crs)
-
-
-def _check_crs(where: str, frame: gpd.GeoDataFrame, code: str) -> None:
-    if frame.geometry.notna().any() and frame.crs != code:
-        raise DeclarationError(where=where, found=f"CRS {frame.crs or 'missing'}", expected=code)
-
-
 def _code(frame: gpd.GeoDataFrame) -> str:
     return "" if frame.crs is None else str(frame.crs.to_string())
 
@@ -303,7 +171,7 @@ def _grid(
     code: str,
     codes: Mapping[str, str],
     listing: Listing,
-    features: Mapping[str, _Features],
+    features: Mapping[str, DistinctFeatures],
     context: Frames,
     layers: Mapping[str, Layer],
 ) -> Grid:

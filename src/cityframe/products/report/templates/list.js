@@ -19,7 +19,7 @@ class FindingList {
       if (row) this.onPick(Number(row.dataset.finding));
     });
     box.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.draw()).observe(box);
+    new ResizeObserver(() => this.later()).observe(box);
   }
 
   /** What is searched in a finding, in small letters. */
@@ -35,7 +35,7 @@ class FindingList {
   /** Choose the findings that pass the filter; `isInView` says whether the map shows one. */
   apply(isInView) {
     const { filter } = this;
-    const words = filter.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const parts = filter.q.toLowerCase().split(/\s+/).filter(Boolean);
     const kept = [];
     for (let i = 0; i < findings.count; i++) {
       if (filter.layer && findings.layer(i).name !== filter.layer) continue;
@@ -46,7 +46,7 @@ class FindingList {
       if (filter.waived === "no" && findings.isWaived(i)) continue;
       if (filter.waived === "yes" && !findings.isWaived(i)) continue;
       if (filter.view && !isInView(i)) continue;
-      if (words.length && !words.every((word) => this.text(i).includes(word))) continue;
+      if (parts.length && !parts.every((part) => this.text(i).includes(part))) continue;
       kept.push(i);
     }
     this.chosen = Uint32Array.from(kept);

@@ -32,7 +32,8 @@ class ReportMap {
     this.pairs = [];
     this.pointers = new Map();
     this.listen();
-    new ResizeObserver(() => this.resize()).observe(canvas);
+    // in the next frame: a canvas that changes its size inside the observer would call it again
+    new ResizeObserver(() => requestAnimationFrame(() => this.resize())).observe(canvas);
   }
 
   /** Show another map: the layers of one CRS. */
@@ -48,9 +49,11 @@ class ReportMap {
         style: CONTEXT[place % CONTEXT.length],
         geometries: (one.geometries ??= new Geometries(one.block, this.frame.unit)),
       }));
+    this.isEmpty = !this.extent();
     this.fit(this.extent());
   }
 
+  /** The box of all findings of the map, else of what is there for orientation; null for none. */
   extent() {
     const boxes = [];
     for (let i = 0; i < this.places.count; i++) boxes.push(this.places.box(i));
@@ -62,7 +65,8 @@ class ReportMap {
 
   resize() {
     const box = this.canvas.getBoundingClientRect();
-    if (!box.width || !box.height) return;
+    // paper shows the sheet as it was on the screen
+    if (!box.width || !box.height || (this.width && matchMedia("print").matches)) return;
     this.ratio = window.devicePixelRatio || 1;
     this.width = box.width;
     this.height = box.height;
@@ -137,6 +141,13 @@ class ReportMap {
     pen.lineJoin = "round";
     pen.fillStyle = "#fbfbf8";
     pen.fillRect(0, 0, this.width, this.height);
+    if (this.isEmpty) {
+      pen.fillStyle = "#4b5a67";
+      pen.font = "15px system-ui, sans-serif";
+      pen.textAlign = "center";
+      pen.fillText(words.no_place, this.width / 2, this.height / 2);
+      return;
+    }
     const seen = this.bounds();
     this.drawGrid(seen);
     for (const layer of this.context) {
@@ -200,7 +211,11 @@ class ReportMap {
       const [i, px, py, isTiny] = marked[k];
       const shade = this.shade(i);
       if (!isTiny) this.shape(this.places, i, shade, { width: 1.5 });
-      if (isTiny) this.drawMarker(i, px, py, isCrowded ? 2.5 : MARKER - 1, shade);
+      else if (!isCrowded) this.drawMarker(i, px, py, MARKER - 1, shade);
+      else {
+        this.pen.fillStyle = shade.line;
+        this.pen.fillRect(px - 2, py - 2, 4, 4);
+      }
     }
     this.pen.globalAlpha = 1;
   }
@@ -243,28 +258,27 @@ class ReportMap {
   drawSelection() {
     const i = this.selected;
     if (i < 0) return;
+    const isPlaced = findings.map(i) === this.number && this.places.has(i);
     for (const side of ["after", "before"]) {
       for (const pair of this.pairs) {
         const one = pair[side];
         if (!one || this.hidden.has(side) || pair.layer.map !== this.number || !one.geometries.has(one.place)) continue;
         const isPoint = one.geometries.kind[one.geometries.ringStart[one.place]] === POINT;
         const dash = side === "after" ? [] : isPoint ? [3, 2.5] : [7, 4];
-        const width = side === "after" ? 4 : 2.5;
-        this.shape(one.geometries, one.place, SHADES[side], { width, dash, radius: 8, halo: true });
+        const width = side === "after" ? 5 : 2.5;
+        this.shape(one.geometries, one.place, SHADES[side], { width, dash, radius: 8 });
       }
       // the finding lies between the two sides, so that the outline of each stays to be seen
-      if (side === "after") this.drawSelected(i);
+      if (side === "after" && isPlaced && !this.isTiny(i)) {
+        this.shape(this.places, i, this.shade(i), { width: 1.5, hatch: true });
+      }
     }
+    if (isPlaced && this.isTiny(i)) this.drawRing(i);
   }
 
-  drawSelected(i) {
-    if (findings.map(i) !== this.number || !this.places.has(i)) return;
+  drawRing(i) {
     const { pen } = this;
     const shade = this.shade(i);
-    if (!this.isTiny(i)) {
-      this.shape(this.places, i, shade, { width: 1.5, hatch: true });
-      return;
-    }
     const [px, py] = this.marker(i);
     this.drawMarker(i, px, py, MARKER + 1, shade);
     pen.strokeStyle = "#16212b";
@@ -274,8 +288,8 @@ class ReportMap {
     pen.stroke();
   }
 
-  /** One geometry: fill or hatching, white halo, line. */
-  shape(geometries, i, shade, { width, dash = [], radius = 4, halo = false, hatch = false }) {
+  /** One geometry: fill or hatching, and line. */
+  shape(geometries, i, shade, { width, dash = [], radius = 4, hatch = false }) {
     const { pen } = this;
     pen.beginPath();
     this.trace(geometries, i, radius);
@@ -283,13 +297,13 @@ class ReportMap {
       pen.fillStyle = hatch ? hatching(pen, shade.line) : shade.fill;
       pen.fill("evenodd");
     }
-    if (halo) {
-      pen.setLineDash([]);
-      pen.strokeStyle = "rgba(255, 255, 255, 0.85)";
-      pen.lineWidth = width + 2;
+    pen.setLineDash(dash);
+    if (dash.length) {
+      // a white edge keeps the dashes apart from a line that they run along
+      pen.strokeStyle = "#ffffff";
+      pen.lineWidth = width + 2.5;
       pen.stroke();
     }
-    pen.setLineDash(dash);
     pen.strokeStyle = shade.line;
     pen.lineWidth = width;
     pen.stroke();
@@ -323,7 +337,7 @@ class ReportMap {
     const { pen } = this;
     const metres = niceLength(110 / this.view.scale);
     const long = metres * this.view.scale, left = 16;
-    const base = this.height - (this.width < 600 ? 52 : 18);
+    const base = this.height - (this.width < 800 ? 52 : 18);
     const text = metres >= 1000 ? `${metres / 1000} km` : `${Number(metres.toPrecision(3))} m`;
     pen.fillStyle = "rgba(255, 255, 255, 0.86)";
     pen.fillRect(left - 8, base - 24, long + 16, 34);

@@ -172,10 +172,12 @@ function openWorkspace() {
       find(`#gate-${gate} + label output`).textContent = grouped(gates.get(gate) ?? 0);
     }
     let waiting = 0;
-    filters.addEventListener("input", () => {
+    const soon = () => {
       clearTimeout(waiting);
       waiting = setTimeout(readFilter, findings.count > 20000 ? 200 : 0);
-    });
+    };
+    filters.addEventListener("input", soon);
+    filters.elements.view.addEventListener("input", soon); // it stands outside the form
     filters.addEventListener("submit", (event) => event.preventDefault());
     find("#clear").addEventListener("click", () => {
       list.filter = { ...NO_FILTER };
@@ -273,12 +275,13 @@ function openWorkspace() {
       else map.hidden.add(event.target.value);
       map.draw();
     });
-    if (isNarrow()) find("#legend").open = false;
+    if (matchMedia("(max-width: 1240px)").matches) find("#legend").open = false;
     const choice = find("#map-choice");
     report.maps.forEach((one, number) => {
       choice.append(element("option", { value: number }, `${one.crs} ${one.name}`));
     });
     choice.hidden = report.maps.length < 2;
+    find("#crs").hidden = !choice.hidden;
     choice.addEventListener("input", () => {
       changeMap(Number(choice.value));
       refresh({ keep: true });

@@ -1,4 +1,4 @@
-"""Geometries as columns of whole numbers, small enough to stand inside a page.
+"""Columns of texts and of geometries, small enough to stand inside a page.
 
 All coordinates of a block are one run: whole units from the map's origin, each as the difference
 to the one before. ``docs/formats/report.md`` has the form; ``templates/data.js`` reads it.
@@ -25,6 +25,15 @@ class Grid:
     east: float
     north: float
     unit_m: float
+
+
+def text_column(values: Sequence[Any]) -> list[Any] | dict[str, list[Any]]:
+    """Return a column as it is, or as distinct values and places where that is shorter."""
+    places: dict[Any, int] = {}
+    at = [places.setdefault(value, len(places)) for value in values]
+    if 2 * len(places) > len(values):
+        return list(values)
+    return {"values": list(places), "at": at}
 
 
 def finite(geometry: GeometryArray) -> GeometryArray:
