@@ -1,0 +1,1 @@
+"""Defects that are put into a delivery, each named after the rule that must find it."""

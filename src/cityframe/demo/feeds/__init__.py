@@ -1,0 +1,1 @@
+"""Write what the sources deliver, in the formats and words that they use."""

@@ -1,0 +1,1 @@
+"""Where things stand: street grid, block templates, districts, names."""
