@@ -14,7 +14,7 @@ from cityframe.reconcile import CurrentLayer, compose
 from cityframe.store.framework import Framework
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoredLayer:
     """A layer of the current release, read as far as it is asked for."""
 
@@ -27,14 +27,17 @@ class StoredLayer:
 
     def rows(self, uids: Sequence[str]) -> gpd.GeoDataFrame:
         """Return features by uid, in the order of the uids."""
-        return self.framework.rows(self.layer, uids)
+        return self._contract_columns(self.framework.rows(self.layer, uids))
 
     def all_rows(self) -> gpd.GeoDataFrame:
         """Return all features."""
         current = self.framework.current()
         if current is None:
-            return empty_frame(self.layer, ("uid", "valid_from", "delivery", "digest"))
-        return self.framework.as_of(self.layer, current.number)
+            return empty_frame(self.layer, ("uid",))
+        return self._contract_columns(self.framework.as_of(self.layer, current.number))
+
+    def _contract_columns(self, frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        return frame[["uid", *self.layer.attribute_names, "geometry"]]
 
 
 def current_layer(city: City, cycle: str, layer: Layer) -> CurrentLayer:

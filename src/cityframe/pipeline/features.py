@@ -45,7 +45,7 @@ def features_of_findings(
 def _after(
     findings: gpd.GeoDataFrame, incoming: gpd.GeoDataFrame, layer: Layer
 ) -> gpd.GeoDataFrame:
-    by_record = "record" in incoming.columns and incoming["record"].notna().any()
+    by_record = "record" in incoming.columns
     column = "record" if by_record else "uid"
     wanted = findings[["finding_id", column]].dropna()
     keys = pd.Index(incoming[column])

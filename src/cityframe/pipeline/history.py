@@ -47,9 +47,7 @@ def _row(row: dict[Hashable, Any], layer: Layer) -> dict[str, Any]:
     return {
         **{name: _plain(row[name]) for name in _COLUMNS},
         "attributes": {name: _plain(row[name]) for name in layer.attribute_names},
-        "geometry": None
-        if geometry is None
-        else shapely.to_wkt(geometry, rounding_precision=4),
+        "geometry": None if geometry is None else shapely.to_wkt(geometry, rounding_precision=4),
     }
 
 

@@ -31,7 +31,8 @@ from cityframe.pipeline.frames_on_disk import write_frame, write_table
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.suites import keep_suite
 from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
-from cityframe.rules import Checked, CompiledRules, check_layer, compile_rules
+from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.compiled import CompiledRules, compile_rules
 
 
 @dataclass
@@ -135,7 +136,7 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
     checked = check_layer(
         intake.rules,
         scope=Scope.DELIVERY,
-        layer=layer,
+        layer=layer.name,
         frame=conformed.frame,
         delivery=delivery.id,
         other=lambda other: intake.layer_now(other).all_rows(),

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from cityframe.connectors import NothingNew, pull_source
+from cityframe.connectors import pull as pull_bytes
 from cityframe.model.delivery import Delivery
 from cityframe.pipeline.city import City, now, operator
 
@@ -60,17 +60,16 @@ def pull(
     watermark = str(newest.body["watermark"]) if newest else ""
     landed_at = now()
     with city.archive.receiving(source_name) as folder:
-        try:
-            pulled = pull_source(
-                source,
-                workspace_root=city.workspace.root,
-                into=folder,
-                place=place,
-                watermark=watermark,
-                observations=city.observations(source_name),
-            )
-        except NothingNew as nothing:
-            return PullOutcome(delivery=None, is_new=False, reason=str(nothing))
+        pulled = pull_bytes(
+            source,
+            workspace_root=city.workspace.root,
+            into=folder,
+            place=place,
+            watermark=watermark,
+            observations=city.observations(source_name),
+        )
+        if pulled is None:
+            return PullOutcome(None, is_new=False, reason=f"nothing above {watermark or 'empty'}")
         delivery, _ = city.archive.land(
             folder,
             source=source_name,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from cityframe.core.findings import concat_findings
@@ -155,16 +156,17 @@ def _context(
 ) -> dict[str, gpd.GeoDataFrame]:
     """Return a thin extract for orientation: boundaries, and lines near the findings."""
     frame_of = candidate_frames(city, candidate)
-    places = [frame.total_bounds for frame in findings.values() if len(frame)]
+    extent = [np.nan] * 4
+    bounds = [frame.total_bounds for frame in findings.values() if frame.geometry.notna().any()]
+    if bounds:
+        corners = np.array(bounds)
+        extent = [*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0)]
     context: dict[str, gpd.GeoDataFrame] = {}
     for name, layer in city.workspace.layers.items():
         frame = frame_of(name)
         if layer.geometry.single == GeometryType.POLYGON and len(frame) <= CONTEXT_POLYGONS:
             context[name] = frame
-        elif layer.geometry.single == GeometryType.LINESTRING and places:
-            xmin = min(bounds[0] for bounds in places)
-            ymin = min(bounds[1] for bounds in places)
-            xmax = max(bounds[2] for bounds in places)
-            ymax = max(bounds[3] for bounds in places)
+        elif layer.geometry.single == GeometryType.LINESTRING and np.isfinite(extent).all():
+            xmin, ymin, xmax, ymax = extent
             context[name] = frame.cx[xmin:xmax, ymin:ymax].head(CONTEXT_FEATURES)
     return context

@@ -19,7 +19,8 @@ from cityframe.pipeline.frames_on_disk import write_frame
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.suites import keep_suite
 from cityframe.reconcile import compose, net_changes
-from cityframe.rules import check_layer, compile_rules
+from cityframe.rules.check import check_layer
+from cityframe.rules.compiled import compile_rules
 from cityframe.store.candidate import Candidate, read_candidate, read_changes, write_candidate
 
 CHECK_FILE = "check.json"
@@ -71,7 +72,7 @@ def check_candidate(city: City, cycle: str) -> None:
         checked = check_layer(
             rules,
             scope=Scope.CANDIDATE,
-            layer=layer,
+            layer=name,
             frame=frame_of(name),
             delivery="",
             other=frame_of,

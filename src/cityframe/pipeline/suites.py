@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cityframe.pipeline.city import replaced_whole
-from cityframe.rules import Checked
+from cityframe.rules.check import Checked
 
 
 def keep_suite(folder: Path, name: str, checked: Checked) -> None:

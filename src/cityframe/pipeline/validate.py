@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyproj
 from pydantic import BaseModel
 
 from cityframe.config.cycle import Series
@@ -10,8 +11,10 @@ from cityframe.config.rule import RuleFile
 from cityframe.config.schema import LayerSchema
 from cityframe.config.source import Source
 from cityframe.config.workspace import WorkspaceFile, read_workspace
-from cityframe.core.crs import require_projected_metres
-from cityframe.rules import compile_rules
+from cityframe.core.crs import read_crs
+from cityframe.errors import DeclarationError
+from cityframe.model.layer import Layer
+from cityframe.rules.compiled import compile_rules
 
 _MODELS: dict[str, type[BaseModel]] = {
     "workspace": WorkspaceFile,
@@ -32,7 +35,7 @@ def validate_workspace(root: Path) -> dict[str, int]:
     """
     workspace = read_workspace(root)
     for layer in workspace.layers.values():
-        require_projected_metres(layer.crs, where=f"{root / 'schemas' / layer.name}.yaml")
+        _require_projected_metres(layer, root / "schemas" / f"{layer.name}.yaml")
     compile_rules(workspace.rules, workspace.layers, workspace.places)
     return {
         "layers": len(workspace.layers),
@@ -40,6 +43,17 @@ def validate_workspace(root: Path) -> dict[str, int]:
         "rules": len(workspace.rules),
         "series": len(workspace.series),
     }
+
+
+def _require_projected_metres(layer: Layer, path: Path) -> None:
+    crs = pyproj.CRS(read_crs(layer.crs, where=str(path)).crs)
+    if not crs.is_projected or {axis.unit_name for axis in crs.axis_info[:2]} != {"metre"}:
+        raise DeclarationError(
+            where=str(path),
+            found=f"crs is {layer.crs} ({crs.name})",
+            expected="a projected CRS in metres",
+            remedy="CGCS2000 3-degree zones are EPSG:4513 to EPSG:4533 and EPSG:4534 to EPSG:4554",
+        )
 
 
 def write_json_schemas(folder: Path) -> list[Path]:

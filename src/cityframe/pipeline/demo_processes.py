@@ -1,0 +1,175 @@
+"""The processes that the demo starts: each ends with it, whatever happens."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cityframe.errors import CityframeError, DeclarationError, SourceUnreachableError
+
+LOOPBACK = "127.0.0.1"
+END_WITHIN_S = 10.0
+BROKER_WITHIN_S = 20.0
+TAIL_LINES = 15
+
+Process = subprocess.Popen[bytes]
+
+
+class Children:
+    """Child processes that end with the block.
+
+    Parameters
+    ----------
+    logs : Path
+        Folder for what they print, one file a name.
+    environment : mapping of str to str
+        Added to the present one.
+    """
+
+    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+        self._logs = logs
+        self._environment = {**os.environ, **environment}
+        self._started: list[Process] = []
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for process in reversed(self._started):
+            _end(process)
+
+    def start(self, name: str, command: Sequence[str | Path], *, is_shown: bool = False) -> Process:
+        """Start a process; what it prints goes to ``NAME.log``, its output to ours if shown."""
+        with self.log(name).open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=None if is_shown else log,
+                stderr=log,
+                env=self._environment,
+                # a session of its own, so that all that it starts can be ended with it
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+    def run(self, name: str, command: Sequence[str | Path]) -> None:
+        """Run a process to its end.
+
+        Raises
+        ------
+        CityframeError
+            If it fails; with the end of what it printed.
+        """
+        self.finish(name, self.start(name, command))
+
+    def finish(self, name: str, process: Process) -> None:
+        """Wait for the end of a process and see that it went well."""
+        if process.wait() != 0:
+            raise self.failure(name, process)
+
+    def failure(self, name: str, process: Process) -> CityframeError:
+        """Return the error that says how a process failed."""
+        lines = self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        tail = "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+        return CityframeError(
+            where=str(self.log(name)),
+            found=f"{name} ended with {process.returncode}; it said last\n{tail}\n",
+            expected="0",
+        )
+
+    def log(self, name: str) -> Path:
+        """Return the file with what a process prints."""
+        return self._logs / f"{name}.log"
+
+
+def cityframe(*arguments: str | Path) -> list[str]:
+    """Return the command line's command."""
+    return [sys.executable, "-m", "cityframe.cli", *(str(one) for one in arguments)]
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def start_broker(children: Children, folder: Path, port: int, *, root: Path) -> str:
+    """Start an MQTT broker on the loopback interface and return its name.
+
+    Mosquitto if it is installed, else amqtt from ``.venv-broker``.
+
+    Raises
+    ------
+    DeclarationError
+        If there is neither.
+    SourceUnreachableError
+        If it does not come up.
+    """
+    mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    amqtt = root / ".venv-broker" / "bin" / "amqtt"
+    if mosquitto:
+        configuration = folder / "mosquitto.conf"
+        configuration.write_text(
+            f"listener {port} {LOOPBACK}\nallow_anonymous true\nmax_queued_messages 0\n",
+            encoding="utf-8",
+        )
+        name, command = "mosquitto", [mosquitto, "-c", str(configuration)]
+    elif amqtt.exists():
+        configuration = folder / "amqtt.yaml"
+        configuration.write_text(
+            f"listeners:\n  default:\n    type: tcp\n    bind: {LOOPBACK}:{port}\n"
+            "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
+            "    allow_anonymous: true\n",
+            encoding="utf-8",
+        )
+        name, command = "amqtt", [str(amqtt), "-c", str(configuration)]
+    else:
+        raise DeclarationError(
+            found="no MQTT broker",
+            expected=f"mosquitto, or {amqtt}",
+            remedy="run `make .venv-broker/ready`, or install mosquitto",
+        )
+    _wait_for_port(children, name, children.start(name, command), port)
+    return name
+
+
+def _wait_for_port(children: Children, name: str, process: Process, port: int) -> None:
+    until = time.monotonic() + BROKER_WITHIN_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise children.failure(name, process)
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex((LOOPBACK, port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SourceUnreachableError(
+        where=f"{LOOPBACK}:{port}", found=f"{name} does not answer", remedy="see its log"
+    )
+
+
+def _end(process: Process) -> None:
+    """End a process and all that it started; one that has ended by itself is left alone."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
