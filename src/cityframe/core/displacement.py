@@ -147,10 +147,17 @@ def _vertex_means(geometry: Geometries) -> tuple[Numbers, Positions]:
 def _samples(outline: Geometries, spacing_m: float) -> tuple[Geometries, Numbers, Positions]:
     """Return the samples of outlines, the length that each stands for, and its outline."""
     spacing = np.maximum(spacing_m, shapely.length(outline) / MAX_SAMPLES)
-    xy, line, owner = _vertices(shapely.segmentize(outline, spacing))
-    step = np.hypot(*np.diff(xy, axis=0).T)
-    step[(owner[1:] != owner[:-1]) | (line[1:] != line[:-1])] = 0.0
-    share = (np.append(step, 0.0) + np.insert(step, 0, 0.0)) / 2
+    xy, line, owner = _vertices(outline)
+    step = np.zeros_like(xy)
+    step[:-1] = np.diff(xy, axis=0)
+    step[:-1][(owner[1:] != owner[:-1]) | (line[1:] != line[:-1])] = 0.0
+    length = np.hypot(*step.T)
+    pieces = np.maximum(np.ceil(length / spacing[owner]), 1).astype(np.intp)
+    segment = np.repeat(np.arange(len(xy)), pieces)
+    nth = np.arange(len(segment)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    xy = xy[segment] + step[segment] * (nth / pieces[segment])[:, None]
+    owner, after = owner[segment], (length / pieces)[segment]
+    share = (after + np.append(0.0, after[:-1])) / 2
     samples: Geometries = np.asarray(shapely.points(xy), dtype=object)
     # points and lines without length have no share of their own: then each sample counts alike
     return samples, share + _NO_LENGTH_M, owner

@@ -50,6 +50,10 @@ class FrameLayer:
         self._frame = frame[columns].reset_index(drop=True)
 
     @cached_property
+    def _uids(self) -> pd.Index:
+        return pd.Index(self._frame["uid"])
+
+    @cached_property
     def _index(self) -> pd.DataFrame:
         return pd.DataFrame(
             {
@@ -71,10 +75,10 @@ class FrameLayer:
         IntegrityError
             If the layer has no such feature.
         """
-        at = pd.Index(self._frame["uid"]).get_indexer(pd.Index(list(uids), dtype="str"))
+        at = self._uids.get_indexer(pd.Index(list(uids), dtype="str"))
         if (at < 0).any():
             unknown = next(uid for uid, position in zip(uids, at, strict=True) if position < 0)
-            raise IntegrityError(found=f"no feature {unknown!r}", where=f"layer {self.layer.name}")
+            raise _no_feature(unknown, self.layer)
         return self._frame.iloc[at].reset_index(drop=True)
 
     def all_rows(self) -> gpd.GeoDataFrame:
@@ -96,9 +100,9 @@ class ChangedLayer:
     def __init__(self, base: CurrentLayer, changes: gpd.GeoDataFrame) -> None:
         self.layer = base.layer
         self._base = base
-        self._touched = changes["uid"]
-        remaining = changes[changes["change"] != ChangeKind.REMOVED.value]
-        self._overlay = FrameLayer(base.layer, remaining)
+        is_removed = changes["change"] == ChangeKind.REMOVED.value
+        self._touched, self._removed = changes["uid"], changes.loc[is_removed, "uid"]
+        self._overlay = FrameLayer(base.layer, changes[~is_removed])
 
     @cached_property
     def _index(self) -> pd.DataFrame:
@@ -111,8 +115,17 @@ class ChangedLayer:
         return self._index
 
     def rows(self, uids: Sequence[str]) -> gpd.GeoDataFrame:
-        """Return the rows of some features in the order of ``uids``."""
+        """Return the rows of some features in the order of ``uids``.
+
+        Raises
+        ------
+        IntegrityError
+            If the layer has no such feature.
+        """
         wanted = pd.Series(uids, dtype="str")
+        gone = wanted[wanted.isin(self._removed)]
+        if len(gone):
+            raise _no_feature(gone.iloc[0], self.layer)
         is_above = wanted.isin(self._overlay.all_rows()["uid"])
         above = self._overlay.rows(wanted[is_above].tolist())
         below = self._base.rows(wanted[~is_above].tolist())
@@ -163,3 +176,7 @@ def stacked(
         return empty_frame(layer, system_columns)
     table = pd.concat(filled, ignore_index=True)
     return gpd.GeoDataFrame(table, geometry="geometry", crs=layer.crs)
+
+
+def _no_feature(uid: str, layer: Layer) -> IntegrityError:
+    return IntegrityError(found=f"no feature {uid!r}", where=f"layer {layer.name}")
