@@ -7,7 +7,9 @@ import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from cityframe.config.source import ColumnMapping
 from cityframe.conform import INTAKE_RULES, Conformed
 from cityframe.model.fate import FATE_COLUMNS
 from cityframe.model.finding import FINDING_COLUMNS
@@ -221,3 +223,8 @@ def test_every_record_is_in_the_frame_or_has_one_fate(
     assert keys.is_unique
     kinds = shapely.get_type_id(outcome.frame.geometry.to_numpy())
     assert np.isin(kinds, [-1, 0]).all()
+
+
+def test_time_zone_that_does_not_exist_is_refused_when_declared() -> None:
+    with pytest.raises(ValidationError, match="a time zone of the IANA database"):
+        ColumnMapping(column="CHECKED", time_zone="Asia/Wuhan")

@@ -185,3 +185,14 @@ def test_missing_join_column_quarantines(
     outcome = run(make_table({"NAME": ["a"]}), feed(), shops, framework={"parcels": parcels})
     assert found(outcome, "missing-column") == ["things.csv: columns that are missing: 'PARCEL'"]
     assert len(outcome.frame) == 1
+
+
+def test_empty_framework_layer_lets_every_record_wait(
+    run: Run, make_table: Make, things: tuple[Layer, gpd.GeoDataFrame]
+) -> None:
+    layer, framework = things
+    table = make_table({"TAX": ["70", "80"], "PARCEL": ["A-2", None]})
+    outcome = run(table, UPDATE, layer, framework={"things": framework.iloc[:0]}, crs="")
+    assert outcome.fates["fate"].tolist() == ["waiting", "waiting"]
+    assert outcome.frame.empty
+    assert "uid" in outcome.frame
