@@ -54,7 +54,7 @@ STATES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=STATES, second=STATES, third=STATES)
 def test_full_is_the_change_applied_to_the_full_before_and_the_inverse(
     tmp_path_factory, new_town, same_bytes, first, second, third

@@ -1,0 +1,395 @@
+"""Row and layer digests against a second implementation, written from docs/formats/digest.md.
+
+The second one is plain Python: no numpy, no shapely but to take geometries apart.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import random
+import struct
+import unicodedata
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cityframe.core.digest import layer_digest, layer_sum, move_layer_sum, row_digests
+from cityframe.core.frames import COLUMN_TYPES
+from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
+from cityframe.model.text import Title
+
+# the second implementation
+
+
+def value_bytes(value, kind):
+    if value is None:
+        return b"\x00"
+    if kind == "string":
+        text = unicodedata.normalize("NFC", value).encode()
+        return b"s" + struct.pack("<I", len(text)) + text
+    if kind == "integer":
+        return b"i" + struct.pack("<q", value)
+    if kind == "real":
+        return b"f" + struct.pack("<d", value + 0.0)
+    if kind == "boolean":
+        return b"b" + bytes([value])
+    if kind == "date":
+        return b"d" + struct.pack("<q", (value - dt.date(1970, 1, 1)).days)
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return b"t" + struct.pack("<q", (value - epoch) // dt.timedelta(microseconds=1))
+
+
+TYPE_CODES = {"Point": 1, "LineString": 2, "Polygon": 3}
+TYPE_CODES |= {"MultiPoint": 4, "MultiLineString": 5, "MultiPolygon": 6}
+
+
+def geometry_bytes(kind, coordinates, precision, has_z):
+    """``coordinates`` nested as in GeoJSON; None for null, empty lists for empty."""
+    if coordinates is None:
+        return b"\x00"
+
+    def units(point):
+        return tuple(round(number / precision) + 0.0 for number in point[: 3 if has_z else 2])
+
+    def head(name, has_height):
+        return b"\x01" + struct.pack("<I", TYPE_CODES[name] + (1000 if has_height else 0))
+
+    def points(some):
+        return b"".join(struct.pack(f"<{len(point)}d", *point) for point in some)
+
+    def counted(some):
+        return struct.pack("<I", len(some)) + points(some)
+
+    def body(name, nested):
+        is_high = has_z and depth_first(nested) == 3
+        if name == "Point":
+            return head(name, is_high) + (points([units(nested)]) if nested else NAN * 2)
+        if name == "LineString":
+            return head(name, is_high) + counted([units(point) for point in nested])
+        if name == "Polygon":
+            rings = polygon_form([[units(point) for point in ring] for ring in nested])
+            parts = [counted(ring) for ring in rings]
+        elif name == "MultiPolygon":
+            forms = [polygon_form([[units(p) for p in ring] for ring in one]) for one in nested]
+            forms.sort(key=polygon_order, reverse=True)
+            parts = [
+                head("Polygon", is_high)
+                + struct.pack("<I", len(rings))
+                + b"".join(counted(ring) for ring in rings)
+                for rings in forms
+            ]
+        else:
+            single = name.removeprefix("Multi")
+            if name == "MultiPoint":
+                nested = sorted(nested, key=lambda point: units(point)[:2], reverse=True)
+            parts = [body(single, one) for one in nested]
+        return head(name, is_high) + struct.pack("<I", len(parts)) + b"".join(parts)
+
+    return body(kind, coordinates)
+
+
+NAN = bytes.fromhex("000000000000f87f")
+
+
+def depth_first(nested):
+    while nested and isinstance(nested[0], list | tuple):
+        nested = nested[0]
+    return len(nested)
+
+
+def plan(ring):
+    return [point[:2] for point in ring]
+
+
+def polygon_form(rings):
+    if not rings:
+        return []
+    shell, *holes = [ring_form(ring, clockwise=at == 0) for at, ring in enumerate(rings)]
+    return [shell, *sorted(holes, key=ring_order, reverse=True)]
+
+
+def ring_order(ring):
+    return len(ring), plan(ring)
+
+
+def polygon_order(rings):
+    shell, *holes = rings
+    return ring_order(shell), len(holes), [ring_order(hole) for hole in holes]
+
+
+def ring_form(ring, clockwise):
+    ring = ring[:-1]
+    start = plan(ring).index(min(plan(ring)))
+    ring = ring[start:] + ring[:start]
+    if ring[0][:2] != ring[-1][:2]:
+        ring.append(ring[0])
+    return ring[::-1] if is_counterclockwise(plan(ring)) == clockwise else ring
+
+
+def is_counterclockwise(ring):
+    count = len(ring) - 1
+    if count < 3:
+        return False
+    top = 0
+    for at in range(1, count + 1):
+        if ring[at][1] > ring[at - 1][1] and ring[at][1] >= ring[top][1]:
+            top = at
+    if top == 0:
+        return False
+    down = (top + 1) % count
+    while down != top and ring[down][1] == ring[top][1]:
+        down = (down + 1) % count
+    rise, peak, end, fall = ring[top - 1], ring[top], ring[down - 1], ring[down]
+    if down == 0:
+        end = ring[count - 1]
+    if peak != end:
+        return end[0] < peak[0]
+    if peak in (rise, fall) or rise == fall:
+        return False
+    (ax, ay), (bx, by), (cx, cy) = [tuple(map(int, point)) for point in (rise, peak, fall)]
+    return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) > 0
+
+
+def row_digest(values, layer, coordinates):
+    parts = [value_bytes(values[one.name], one.type.value) for one in layer.attributes]
+    parts.append(geometry_bytes(layer.geometry.value, coordinates, layer.precision_m, layer.has_z))
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+
+
+def digest_of_layer(digests):
+    total = sum(
+        int.from_bytes(hashlib.shake_128(digest).digest(512), "little") for digest in digests
+    ) % (1 << 4096)
+    body = total.to_bytes(512, "little") + len(digests).to_bytes(8, "little")
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+# random frames
+
+ATTRIBUTES = tuple(
+    Attribute(name=f"a_{kind.value}", type=kind, title=Title(zh="属", en="a"))
+    for kind in AttributeType
+)
+TEXTS = ("", "楼", "e\u0301", "\u00e9", "a\0b", "𠮷", "校 园", "s", "\uac00", "\u1100\u1161")
+REALS = (0.0, -0.0, 1.5, -1e300, float("inf"), 5e-324, 0.1)
+
+
+def random_value(kind, chance):
+    if chance.random() < 0.2:
+        return None
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return {
+        "string": lambda: chance.choice(TEXTS),
+        "integer": lambda: chance.choice((0, -1, chance.randrange(-(2**63), 2**63))),
+        "real": lambda: chance.choice((*REALS, chance.uniform(-1e6, 1e6))),
+        "boolean": lambda: chance.random() < 0.5,
+        "date": lambda: dt.date.fromordinal(chance.randrange(1, 3_000_000)),
+        "datetime": lambda: epoch + dt.timedelta(microseconds=chance.randrange(-(10**16), 10**16)),
+    }[kind]()
+
+
+def random_coordinates(kind, chance, has_z):
+    if kind == "none" or chance.random() < 0.1:
+        return None
+    if chance.random() < 0.1:
+        return []
+    # few places on a coarse grid: rings touch, cross themselves and collapse when rounded
+    width = chance.choice((2, 4, 40, 4_000_000))
+
+    def point():
+        place = [
+            chance.choice((chance.randint(0, width), chance.uniform(-1, width))) for _ in range(2)
+        ]
+        return [*place, chance.uniform(-3, 3)] if has_z else place
+
+    def points(least, most):
+        return [point() for _ in range(chance.randint(least, most))]
+
+    def ring():
+        some = points(3, 7)
+        if chance.random() < 0.3:
+            some.insert(chance.randrange(len(some)), chance.choice(some))
+        return [*some, some[0]]
+
+    def rings():
+        return [ring() for _ in range(chance.choice((1, 1, 2, 3)))]
+
+    return {
+        "Point": point,
+        "MultiPoint": lambda: points(1, 5),
+        "LineString": lambda: points(2, 6),
+        "MultiLineString": lambda: [points(2, 4) for _ in range(chance.randint(1, 3))],
+        "Polygon": rings,
+        "MultiPolygon": lambda: [rings() for _ in range(chance.randint(1, 4))],
+    }[kind]()
+
+
+def geometry_of(kind, coordinates):
+    if coordinates is None:
+        return None
+    if not coordinates:
+        return shapely.from_wkt(f"{kind} EMPTY")
+    return shapely.geometry.shape({"type": kind, "coordinates": coordinates})
+
+
+def frame_of(values, geometry, layer):
+    columns = {}
+    for one in layer.attributes:
+        kind = COLUMN_TYPES[one.type]
+        column = [row[one.name] for row in values]
+        if one.type is AttributeType.DATE:
+            column = np.array([np.datetime64(day, "s") for day in column], dtype="datetime64[s]")
+            columns[one.name] = pd.Series(column, dtype=kind)
+        else:
+            columns[one.name] = pd.Series(column, dtype=kind)
+    return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(geometry, crs=layer.crs))
+
+
+def layer_of(kind, has_z=False, precision=0.001):
+    return Layer(
+        name="things",
+        title=Title(zh="物", en="Things"),
+        geometry=GeometryType(kind),
+        crs="EPSG:4547",
+        precision_m=precision,
+        accuracy_m=0.25,
+        key=(),
+        attributes=ATTRIBUTES,
+        has_z=has_z,
+    )
+
+
+@pytest.mark.parametrize("kind", [kind.value for kind in GeometryType])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), has_z=st.booleans(), precision=st.sampled_from([1, 0.5, 0.001]))
+def test_a_second_implementation_gives_the_same_digests(kind, seed, has_z, precision):
+    chance = random.Random(seed)
+    layer = layer_of(kind, has_z, precision)
+    data_has_z = has_z or chance.random() < 0.2
+    values = [
+        {one.name: random_value(one.type.value, chance) for one in ATTRIBUTES} for _ in range(8)
+    ]
+    nested = [random_coordinates(kind, chance, data_has_z) for _ in values]
+    frame = frame_of(values, [geometry_of(kind, one) for one in nested], layer)
+
+    expected = [row_digest(row, layer, one) for row, one in zip(values, nested, strict=True)]
+    digests = list(row_digests(frame, layer))
+    assert [digest.hex() for digest in digests] == [digest.hex() for digest in expected]
+    total = layer_sum(digests)
+    assert layer_digest(total, len(digests)) == digest_of_layer(expected)
+
+
+# what digests promise
+
+
+def square(east=0.0, size=10.0):
+    return shapely.box(east, 0, east + size, size)
+
+
+def digest_one(layer, geometry, **values):
+    row = {**{one.name: None for one in ATTRIBUTES}, **values}
+    return row_digests(frame_of([row], [geometry], layer), layer)[0]
+
+
+def test_a_valid_polygon_has_one_digest_however_it_is_drawn():
+    layer = layer_of("Polygon")
+    ring = [(0, 0), (9, 1), (8, 7), (2, 9)]
+    holes = [[(3, 3), (4, 3), (4, 4)], [(5, 5), (6, 5), (6, 6), (5, 6)]]
+    digests = {
+        digest_one(
+            layer,
+            shapely.Polygon(
+                drawn[start:] + drawn[:start], [hole[::turn] for hole in holes[::turn]]
+            ),
+        )
+        for drawn in (ring, ring[::-1])
+        for start in range(4)
+        for turn in (1, -1)
+    }
+    assert len(digests) == 1
+
+
+def test_a_line_keeps_its_direction():
+    layer = layer_of("LineString")
+    line = shapely.LineString([(0, 0), (5, 5)])
+    assert digest_one(layer, line) != digest_one(layer, line.reverse())
+
+
+def test_less_than_half_the_precision_is_no_change():
+    layer = layer_of("Polygon", precision=0.001)
+    base = digest_one(layer, square())
+    assert digest_one(layer, square(size=10.0004)) == base
+    assert digest_one(layer, square(size=10.0006)) != base
+
+
+def test_heights_count_only_where_the_layer_has_them():
+    low, high = shapely.Point(1, 2, 3), shapely.Point(1, 2, 4)
+    assert digest_one(layer_of("Point"), low) == digest_one(layer_of("Point"), high)
+    with_z = layer_of("Point", has_z=True)
+    assert digest_one(with_z, low) != digest_one(with_z, high)
+
+
+def test_null_is_not_empty_and_no_value_can_pass_for_two():
+    layer = layer_of("Point")
+    assert digest_one(layer, None) != digest_one(layer, shapely.Point())
+    assert digest_one(layer, None, a_string="") != digest_one(layer, None)
+    names = [one.name for one in ATTRIBUTES]
+    assert names[:2] == ["a_string", "a_integer"]
+    assert digest_one(layer, None, a_string="\0") != digest_one(layer, None)
+
+
+def test_texts_that_read_the_same_have_the_same_digest():
+    layer = layer_of("none")
+    assert digest_one(layer, None, a_string="é") == digest_one(layer, None, a_string="e\u0301")
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16)), st.randoms())
+def test_a_layer_sum_does_not_depend_on_the_order(digests, chance):
+    shuffled = list(digests)
+    chance.shuffle(shuffled)
+    assert layer_sum(digests) == layer_sum(shuffled)
+    assert layer_digest(layer_sum(digests), len(digests)) == digest_of_layer(digests)
+
+
+@given(*[st.lists(st.binary(min_size=16, max_size=16), max_size=5)] * 3)
+def test_a_layer_sum_moves_with_the_change(kept, removed, added):
+    before, after = layer_sum(kept + removed), layer_sum(kept + added)
+    assert move_layer_sum(before, removed=removed, added=added) == after
+    assert move_layer_sum(after, removed=added, added=removed) == before
+
+
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "formats" / "digest.md"
+
+
+def example_values(row):
+    """Return the values of a row of the specification's example."""
+    values = {name: value for name, value in row.items() if name != "coordinates"}
+    if values["a_date"] is not None:
+        values["a_date"] = dt.date.fromisoformat(values["a_date"])
+        values["a_datetime"] = dt.datetime.fromisoformat(values["a_datetime"])
+    return values
+
+
+def test_both_implementations_give_the_example_of_the_specification():
+    example = json.loads(SPECIFICATION.read_text(encoding="utf-8").split("```")[1][4:])
+    layer = layer_of("Polygon", precision=example["layer"]["precision_m"])
+    assert [[one.name, one.type] for one in layer.attributes] == example["layer"]["attributes"]
+    values = [example_values(row) for row in example["rows"]]
+    nested = [row["coordinates"] for row in example["rows"]]
+    frame = frame_of(values, [geometry_of("Polygon", one) for one in nested], layer)
+
+    first = geometry_bytes("Polygon", nested[0], layer.precision_m, has_z=False)
+    assert first.hex() == example["first_geometry_bytes"]
+    second = [row_digest(row, layer, one) for row, one in zip(values, nested, strict=True)]
+    digests = list(row_digests(frame, layer))
+    assert [one.hex() for one in digests] == example["row_digests"]
+    assert [one.hex() for one in second] == example["row_digests"]
+    total = layer_sum(digests)
+    assert total.to_bytes(512, "little")[:8].hex() == example["layer_sum_first_8_bytes"]
+    assert layer_digest(total, 3) == digest_of_layer(second) == example["layer_digest"]
