@@ -29,7 +29,16 @@ def test_document_type_is_refused_wherever_it_stands(step: int) -> None:
         xml_root(chunks, where="a.gml")
 
 
-@pytest.mark.parametrize("body", [b"", b"<!-- only", b"{}", b'<?xml version="1.0" encoding="x"?>'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<!-- only",
+        b"{}",
+        b'<?xml version="1.0" encoding="x"?>',
+        b'<?xml version="1.0" encoding="GBK"?><r/>',
+    ],
+)
 def test_what_is_no_xml_is_refused(body: bytes) -> None:
     with pytest.raises(QuarantinedError, match=r"a\.gml: no (XML|root element)"):
         xml_root([body], where="a.gml")

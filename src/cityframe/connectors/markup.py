@@ -29,10 +29,11 @@ def xml_root(chunks: Iterable[bytes], *, where: str) -> str:
     parser.StartDoctypeDeclHandler = lambda name, *_: doctypes.append(name)
     parser.StartElementHandler = lambda name, _: roots.append(name)
     for step in _steps(chunks):
-        problem: expat.ExpatError | None = None
+        problem: Exception | None = None
         try:
             parser.Parse(step, False)
-        except expat.ExpatError as error:
+        except (expat.ExpatError, LookupError, ValueError) as error:
+            # the last two for an encoding that the parser does not have, GBK among them
             problem = error
         if doctypes:
             raise QuarantinedError(
@@ -45,7 +46,10 @@ def xml_root(chunks: Iterable[bytes], *, where: str) -> str:
             return roots[0]
         if problem is not None:
             raise QuarantinedError(
-                found=f"no XML ({problem})", where=where, expected="well-formed XML in UTF-8"
+                found=f"no XML ({problem})",
+                where=where,
+                expected="well-formed XML in UTF-8",
+                remedy="have the source export it as UTF-8",
             ) from problem
     raise QuarantinedError(found="no root element", where=where, expected="well-formed XML")
 
