@@ -92,6 +92,17 @@ class Context:
         return kept
 
     @cached_property
+    def breaks_coverage(self) -> npt.NDArray[np.bool_]:
+        """Whether each of the `usable` polygons has an edge that the coverage does not match.
+
+        Of two polygons that overlap at least one has; of nested ones it is the inner one. A vertex
+        on one side of a shared border only is enough, and there is no tolerance.
+        """
+        edges = shapely.coverage_invalid_edges(self.geometry[self.usable])
+        broken: npt.NDArray[np.bool_] = ~shapely.is_empty(edges)
+        return broken
+
+    @cached_property
     def tree(self) -> shapely.STRtree:
         """Tree over `usable_geometry`; it answers with positions in the frame."""
         return shapely.STRtree(self.usable_geometry)

@@ -23,9 +23,6 @@ from cityframe.model.finding import DefectClass
 from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.kind import CoreExpectation
 
-ROW_COLUMN = "_row"
-"""Column with the position of each row; no attribute begins with an underscore."""
-
 _IMPORT = Lock()
 
 _SEVERITY = {
@@ -138,12 +135,13 @@ def validate(frame: pd.DataFrame, planned: Sequence[Planned], *, name: str) -> V
     _check_count("suite", name, len(suite.expectations), len(planned))
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
     definition = asset.add_batch_definition_whole_dataframe(name)
-    table = frame.assign(**{ROW_COLUMN: np.arange(len(frame))})
-    result = definition.get_batch(batch_parameters={"dataframe": table}).validate(
+    batch = definition.get_batch(batch_parameters={"dataframe": frame.reset_index(drop=True)})
+    # with a plain index and no unexpected_index_column_names the failing positions come as one
+    # list; named columns are looked up cell by cell, 40 µs a failing record
+    result = batch.validate(
         suite,
         result_format={
             "result_format": "COMPLETE",
-            "unexpected_index_column_names": [ROW_COLUMN],
             "exclude_unexpected_values": True,
             "partial_unexpected_count": 0,
             "return_unexpected_index_query": False,
@@ -198,15 +196,13 @@ def _expectation(planned: Planned) -> Any:
 
 
 def _outcome(report: Mapping[str, Any]) -> Outcome:
-    """Read one result: the indices come as one list a column name."""
+    """Read one result."""
     error = _error(report["exception_info"])
     values = report["result"]
-    lists = values.get("unexpected_index_list") or []
-    failed = np.array([row for group in lists for row in group[ROW_COLUMN]], dtype=np.int64)
     return Outcome(
         is_success=bool(report["success"]) and not error,
         checked=values.get("element_count", 0) - values.get("missing_count", 0),
-        failed=np.unique(failed),
+        failed=np.unique(np.array(values.get("unexpected_index_list") or [], dtype=np.int64)),
         error=error,
     )
 

@@ -44,7 +44,7 @@ class GapsParameters(Parameters):
 
 def check(context: Context, parameters: GapsParameters) -> pd.DataFrame:
     """Return the gaps, each on its first neighbour."""
-    covered = _union(context.geometry[context.usable])
+    covered = _union(context)
     gaps = _holes(covered)
     if parameters.within is not None:
         border = usable_geometries(context.other(parameters.within))
@@ -57,11 +57,13 @@ def check(context: Context, parameters: GapsParameters) -> pd.DataFrame:
     return _on_neighbours(context, gaps[wanted], parameters.min_area_m2)
 
 
-def _union(polygons: Geometries) -> shapely.Geometry:
+def _union(context: Context) -> shapely.Geometry:
     """Return the union; polygons that break the coverage are united the slow way."""
-    is_clean = shapely.is_empty(shapely.coverage_invalid_edges(polygons))
-    clean = shapely.coverage_union_all(polygons[is_clean])
-    return clean if is_clean.all() else shapely.union(clean, shapely.union_all(polygons[~is_clean]))
+    polygons, is_dirty = context.geometry[context.usable], context.breaks_coverage
+    clean = shapely.coverage_union_all(polygons[~is_dirty])
+    if not is_dirty.any():
+        return clean
+    return shapely.union(clean, shapely.union_all(polygons[is_dirty]))
 
 
 def _holes(covered: shapely.Geometry) -> Geometries:

@@ -49,8 +49,7 @@ def check(context: Context, parameters: OverlapsParameters) -> pd.DataFrame:
 
 def _touching_pairs(context: Context) -> tuple[Positions, Positions]:
     """Return the pairs that may overlap: left < right, sorted, each once."""
-    edges = shapely.coverage_invalid_edges(context.geometry[context.usable])
-    candidates = context.usable[~shapely.is_empty(edges)]
+    candidates = context.usable[context.breaks_coverage]
     found, touched = context.tree.query(context.geometry[candidates], predicate="intersects")
     one = candidates[found]
     pairs = np.stack([np.minimum(one, touched), np.maximum(one, touched)], axis=1)
