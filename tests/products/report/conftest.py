@@ -706,14 +706,14 @@ def make_report(failed: Mapping[str, int]) -> Report:
             Decision(
                 "王敏",
                 "2026-11-20T09:12:00Z",
-                "return",
+                "returned",
                 "宗地重叠未处理，退回登记中心复核。",
                 "03aa5be1c97fd2460f51b8e43c7d9a12",
             ),
             Decision(
                 "li.wei",
                 "2026-11-22T02:40:00Z",
-                "waive",
+                "waived",
                 "Registered areas of the 2014 survey are settled by court order 2026-114.",
                 "b7d1c2f8e04a9365fd12ab90cc34e788",
             ),

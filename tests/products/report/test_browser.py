@@ -101,6 +101,16 @@ def test_address_shows_one_finding_before_and_after(load, sample, size):
     assert re.search(r'aria-selected="true"', document)
 
 
+def test_record_without_a_uid_is_shown_beside_the_feature_that_it_would_change(load, sample):
+    features = sample.features["building"].copy()
+    known = features.loc[features["side"] == "before", "finding_id"].iloc[0]
+    features.loc[features["side"] == "after", "uid"] = ""
+    document = load(f"#finding={known}", features={"building": features})
+    detail = document[document.index('id="detail-body"') :]
+    assert detail.count('class="feature"') == 1
+    assert detail.count('class="is-changed"') == 2
+
+
 def test_hostile_texts_do_not_run(load, sample):
     (frame,) = sample.findings.values()
     hostile = "<img src=x onerror=\"document.documentElement.dataset.error='ran'\">"

@@ -61,6 +61,23 @@ def test_every_rule_is_counted_once(sample, view):
     assert view.rules_not_checked == sum(one.status is RuleStatus.NOT_CHECKED for one in results)
 
 
+def test_rules_with_findings_and_no_outcome_are_listed_as_failed(sample):
+    report = replace(sample.report, results=())
+    table = list_findings(sample.findings, sample.layers).table
+    view = report_view(report, table, sample.layers)
+    rows = [row for group in view.groups for row in group.rows]
+    assert {row.result.rule for row in rows} == set(table["rule"])
+    assert sum(row.findings for row in rows) == len(table)
+    assert not any(row.is_reported for row in rows)
+    assert (view.rules, view.rules_failed) == (len(rows), len(rows))
+
+
+def test_blocking_findings_of_deliveries_are_told_apart(sample, view):
+    (frame,) = sample.findings.values()
+    expected = ((frame["gate"] == "block") & (frame["scope"] == "delivery")).sum()
+    assert view.returned_by_block == expected > 0
+
+
 def test_fates_that_do_not_add_up_are_told(view):
     missing = {
         one.account.delivery.source: [row.missing for row in one.layers] for one in view.deliveries

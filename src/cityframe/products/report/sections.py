@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from cityframe.model.change import ChangeKind
 from cityframe.model.cycle import CycleState
 from cityframe.model.fate import Fate
-from cityframe.model.finding import Gate, Scope
+from cityframe.model.finding import DefectClass, Gate, Measure, Scope
 from cityframe.model.layer import Layer
 from cityframe.model.report import (
     DeliveryAccount,
@@ -25,11 +26,16 @@ _STATUS_ORDER = (RuleStatus.FAILED, RuleStatus.NOT_CHECKED, RuleStatus.PASSED)
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule's outcome and how many findings the page lists for it, under which address."""
+    """A rule's outcome and how many findings the page lists for it, under which address.
+
+    ``is_reported`` is false for a rule that has findings and no outcome in the report: of its
+    result, only what the findings say is true.
+    """
 
     result: RuleResult
     findings: int
     address: str
+    is_reported: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,12 @@ class View:
     deliveries: tuple[DeliveryRow, ...]
     quarantined: int
     groups: tuple[RuleGroup, ...]
+    rules: int
     rules_failed: int
     rules_not_checked: int
     rules_passed: int
+    returned_by_block: int
+    """Open findings with gate block in deliveries: their records are not in the candidate."""
 
 
 def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Layer]) -> View:
@@ -99,10 +108,10 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
     findings : DataFrame
         The table of a `cityframe.products.report.listing.Listing`.
     """
-    titles = _titles(report, layers)
-    rows = _rule_rows(report, findings)
+    titles = _titles(report, layers, findings)
+    rows = (*_rule_rows(report, findings), *_unreported_rows(report, findings))
     changes = tuple(_change_row(one) for one in report.changes)
-    status = [result.status for result in report.results]
+    status = [row.result.status for row in rows]
     return View(
         verdict=verdict(report),
         holding=tuple(row for row in rows if _holds(row.result)),
@@ -114,9 +123,17 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
         deliveries=tuple(_delivery_row(one) for one in report.deliveries),
         quarantined=sum(bool(one.quarantine_reasons) for one in report.deliveries),
         groups=_groups(rows, titles, layers),
+        rules=len(rows),
         rules_failed=status.count(RuleStatus.FAILED),
         rules_not_checked=status.count(RuleStatus.NOT_CHECKED),
         rules_passed=status.count(RuleStatus.PASSED),
+        returned_by_block=int(
+            (
+                (findings["gate"] == Gate.BLOCK)
+                & (findings["scope"] == Scope.DELIVERY)
+                & ~findings["is_waived"]
+            ).sum()
+        ),
     )
 
 
@@ -133,8 +150,10 @@ def verdict(report: Report) -> str:
     return "held" if report.gate_reasons else "clear"
 
 
-def _titles(report: Report, layers: Mapping[str, Layer]) -> dict[str, Title]:
-    names = {result.layer for result in report.results}
+def _titles(
+    report: Report, layers: Mapping[str, Layer], findings: pd.DataFrame
+) -> dict[str, Title]:
+    names = {result.layer for result in report.results} | set(findings["layer"])
     names |= {account.layer for one in report.deliveries for account in one.layers}
     titles = {name: Title(zh=name, en=name) for name in sorted(names)}
     titles |= {one.layer: one.title for one in report.changes}
@@ -155,10 +174,43 @@ def _rule_rows(report: Report, findings: pd.DataFrame) -> tuple[RuleRow, ...]:
     counts = findings.groupby(keys).size().to_dict() if len(findings) else {}
     rows = []
     for result in report.results:
-        place = {"rule": result.rule, "layer": result.layer, "delivery": result.delivery}
-        address = urlencode({key: value for key, value in place.items() if value})
-        rows.append(RuleRow(result, int(counts.get(tuple(place.values()), 0)), address))
+        count = counts.get((result.rule, result.layer, result.delivery), 0)
+        rows.append(RuleRow(result, int(count), _address(result)))
     return tuple(rows)
+
+
+def _unreported_rows(report: Report, findings: pd.DataFrame) -> tuple[RuleRow, ...]:
+    # intake, guards and reconciliation write findings too; a report may come without their outcome
+    reported = {(one.rule, one.layer, one.delivery) for one in report.results}
+    keys = ["rule", "layer", "delivery", "kind", "defect_class", "gate", "scope"]
+    rows = []
+    for found, count in findings.groupby(keys).size().items() if len(findings) else ():
+        rule, layer, delivery, kind, defect_class, gate, scope = cast("tuple[str, ...]", found)
+        if (rule, layer, delivery) in reported:
+            continue
+        result = RuleResult(
+            rule=rule,
+            kind=kind,
+            version=1,
+            title=Title(zh=rule, en=rule),
+            measure=Measure("", "", ""),
+            defect_class=DefectClass(defect_class),
+            gate=Gate(gate),
+            scope=Scope(scope),
+            layer=layer,
+            delivery=delivery,
+            checked=0,
+            failed=int(count),
+            status=RuleStatus.FAILED,
+            is_within_tolerance=True,
+        )
+        rows.append(RuleRow(result, int(count), _address(result), is_reported=False))
+    return tuple(rows)
+
+
+def _address(result: RuleResult) -> str:
+    place = {"rule": result.rule, "layer": result.layer, "delivery": result.delivery}
+    return urlencode({key: value for key, value in place.items() if value})
 
 
 def _groups(

@@ -152,14 +152,25 @@ function featuresOf(finding) {
     const layer = report.layers[table.layer];
     table.geometries ??= new Geometries(table.block, report.maps[layer.map].unit);
     table.uids ??= column(table.uid);
-    const uid = table.uids(row);
-    const key = `${layer.name}\n${uid}`;
+    const uid = table.uids(row), side = table.side[row] === 0 ? "before" : "after";
+    let key = `${layer.name}\n${uid}`;
+    while (pairs.get(key)?.[side]) key += "\n"; // features that came without a uid
     if (!pairs.has(key)) pairs.set(key, { layer, uid, before: null, after: null });
-    pairs.get(key)[table.side[row] === 0 ? "before" : "after"] = {
+    pairs.get(key)[side] = {
       attributes: attributesOf(table, row),
       geometries: table.geometries,
       place: table.place[row],
     };
   }
-  return [...pairs.values()];
+  return joined([...pairs.values()]);
+}
+
+/** Join the one feature that came without a uid with the only one that has no other side. */
+function joined(pairs) {
+  const nameless = pairs.filter((pair) => !pair.uid && !pair.before);
+  if (nameless.length !== 1) return pairs;
+  const open = pairs.filter((pair) => pair.uid && !pair.after && pair.layer === nameless[0].layer);
+  if (open.length !== 1) return pairs;
+  open[0].after = nameless[0].after;
+  return pairs.filter((pair) => pair !== nameless[0]);
 }

@@ -14,6 +14,8 @@ const CONTEXT = [
   { line: "#98897a", dash: [7, 3] },
   { line: "#7d8a7a", dash: [2, 3] },
   { line: "#8d7f92", dash: [10, 3, 2, 3] },
+  { line: "#8b8b80", dash: [1, 2] },
+  { line: "#6f8f8c", dash: [12, 4] },
 ];
 const MARKER = 5;
 
