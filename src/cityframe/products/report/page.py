@@ -20,7 +20,7 @@ from cityframe.products.report.payload import Language, PageData, page_json
 from cityframe.products.report.sections import View
 
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
-SCRIPTS = ("data.js", "map.js", "list.js", "detail.js", "page.js")
+SCRIPTS = ("data.js", "sheet.js", "map.js", "list.js", "detail.js", "page.js")
 _TEMPLATES = resources.files("cityframe.products.report") / "templates"
 
 
