@@ -50,8 +50,9 @@ class FrameLayer:
         self._frame = frame[columns].reset_index(drop=True)
 
     @cached_property
-    def _uids(self) -> pd.Index:
-        return pd.Index(self._frame["uid"])
+    def _uids(self) -> "pd.Index[str]":
+        uids: pd.Index[str] = pd.Index(self._frame["uid"])
+        return uids
 
     @cached_property
     def _index(self) -> pd.DataFrame:

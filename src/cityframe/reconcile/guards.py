@@ -11,7 +11,7 @@ import shapely
 
 from cityframe.config.source import Guards
 from cityframe.core.agreement import Agreement, Tolerance
-from cityframe.core.findings import concat_findings, findings_frame
+from cityframe.core.findings import findings_frame
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import Layer
 from cityframe.reconcile.comparison import Comparison
@@ -39,7 +39,7 @@ class Guard:
     limits: Guards
     tolerance: Tolerance
 
-    def displacement(self, comparison: Comparison, matched: int) -> gpd.GeoDataFrame:
+    def displacement(self, comparison: Comparison, matched: int) -> list[gpd.GeoDataFrame]:
         """Look for exchanged axes, else for a shift of the whole layer.
 
         Parameters
@@ -51,7 +51,7 @@ class Guard:
 
         Returns
         -------
-        GeoDataFrame
+        list of GeoDataFrame
             No or one finding. Small displacements count too, even those within tolerance: each
             may be noise, but not when all point the same way.
         """
@@ -60,19 +60,19 @@ class Guard:
         ].notna()
         displaced = np.flatnonzero(is_displaced)
         if len(displaced) < MIN_PAIRS:
-            return concat_findings([], self.layer.crs)
+            return []
         before = comparison.before.geometry.to_numpy()[displaced]
         after = comparison.after.geometry.to_numpy()[displaced]
         swapped = self._axis_swap(before, after, matched)
         if swapped:
             expected = "coordinates in the order of the layer's axes"
-            return self._finding(AXIS_SWAP, swapped, expected, self._place(before))
+            return [self._finding(AXIS_SWAP, swapped, expected, self._place(before))]
         shift = comparison.outcome.loc[is_displaced, ["dx_m", "dy_m"]].to_numpy()
         shifted = self._shift(shift, matched)
         if shifted:
             expected = f"no common displacement of {self._shift_limit():.3f} m or more"
-            return self._finding(LAYER_SHIFT, shifted, expected, self._place(before))
-        return concat_findings([], self.layer.crs)
+            return [self._finding(LAYER_SHIFT, shifted, expected, self._place(before))]
+        return []
 
     def removal(
         self,
@@ -80,7 +80,7 @@ class Guard:
         removed: gpd.GeoDataFrame,
         count: int,
         history: Sequence[float],
-    ) -> gpd.GeoDataFrame:
+    ) -> list[gpd.GeoDataFrame]:
         """Look for a removal beyond the usual, of the layer or in one of its cells.
 
         Parameters
@@ -91,9 +91,14 @@ class Guard:
             How many features the layer has.
         history : sequence of float
             Shares of the layer that former deliveries removed.
+
+        Returns
+        -------
+        list of GeoDataFrame
+            At most one finding about the whole and one about cells.
         """
         if len(removed) < max(self.limits.removed_min, 1):
-            return concat_findings([], self.layer.crs)
+            return []
         geometry = removed.geometry.to_numpy()
         findings = []
         share = len(removed) / count
@@ -109,21 +114,20 @@ class Guard:
                     self._place(geometry),
                 )
             )
-        findings.append(self._removal_in_cells(current, geometry))
-        return concat_findings(findings, self.layer.crs)
+        return [*findings, *self._removal_in_cells(current, geometry)]
 
     def _removal_in_cells(
         self, current: CurrentLayer, removed: npt.NDArray[np.object_]
-    ) -> gpd.GeoDataFrame:
+    ) -> list[gpd.GeoDataFrame]:
         gone = _cells(removed, self.limits.cell_m).value_counts()
         gone = gone[gone >= self.limits.removed_min]
         if gone.empty:
-            return concat_findings([], self.layer.crs)
+            return []
         stood = _cells(current.all_rows().geometry.to_numpy(), self.limits.cell_m).value_counts()
         share = (gone / stood.reindex(gone.index)).sort_values(ascending=False, kind="stable")
         share = share[share > self.limits.removed_cell_share]
         if share.empty:
-            return concat_findings([], self.layer.crs)
+            return []
         worst = share.index[0]
         found = (
             f"{gone[worst]} of {stood[worst]} features ({share.iloc[0]:.1%}) in a cell of "
@@ -131,7 +135,7 @@ class Guard:
         )
         expected = f"at most {self.limits.removed_cell_share:.1%} of any cell"
         cells = _cell_polygons(share.index.sort_values(), self.limits.cell_m)
-        return self._finding(MASS_REMOVAL_IN_CELL, found, expected, cells)
+        return [self._finding(MASS_REMOVAL_IN_CELL, found, expected, cells)]
 
     def _shift_limit(self) -> float:
         if self.limits.shift_m is not None:

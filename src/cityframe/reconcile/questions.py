@@ -1,6 +1,7 @@
 """Findings about single records: what a person has to decide, or a source to mend."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
@@ -39,12 +40,18 @@ def record_findings(
 ) -> gpd.GeoDataFrame:
     """Return the findings about single records, by kind and record."""
     ask = _Asker(matched, delivery)
+    updates = matched.at(Role.UPDATE)
+    is_insert = matched.records.frame["operation"].iloc[updates] == "insert"
     parts = [
-        _implausible(ask, comparison),
-        _ambiguous(ask, tolerance),
-        _unknown(ask),
-        _same_target(ask),
-        _insert_of_known(ask),
+        make(ask, at)
+        for make, at in (
+            (partial(_implausible, comparison=comparison), comparison.is_implausible.nonzero()[0]),
+            (partial(_ambiguous, tolerance=tolerance), matched.at(Role.UNSURE)),
+            (_unknown, matched.at(Role.UNKNOWN)),
+            (_same_target, matched.at(Role.SUPERSEDED)),
+            (_insert_of_known, updates[is_insert.to_numpy()]),
+        )
+        if len(at)
     ]
     return concat_findings(parts, matched.records.layer.crs)
 
@@ -92,8 +99,7 @@ class _Asker:
         )
 
 
-def _implausible(ask: _Asker, comparison: Comparison) -> gpd.GeoDataFrame:
-    pairs = np.flatnonzero(comparison.is_implausible)
+def _implausible(ask: _Asker, pairs: Positions, comparison: Comparison) -> gpd.GeoDataFrame:
     at = comparison.incoming[pairs]
     uids = pd.Series(ask.matched.uids(at))
     distance = shapely.distance(
@@ -110,7 +116,7 @@ def _implausible(ask: _Asker, comparison: Comparison) -> gpd.GeoDataFrame:
     )
 
 
-def _ambiguous(ask: _Asker, tolerance: Tolerance) -> gpd.GeoDataFrame:
+def _ambiguous(ask: _Asker, at: Positions, tolerance: Tolerance) -> gpd.GeoDataFrame:
     candidates = ask.matched.matches.candidates
     pairs = pd.DataFrame(
         {
@@ -118,7 +124,7 @@ def _ambiguous(ask: _Asker, tolerance: Tolerance) -> gpd.GeoDataFrame:
             "uid": ask.matched.index["uid"].to_numpy()[candidates["current"]],
         }
     )
-    pairs = pairs[np.isin(pairs["incoming"], ask.matched.at(Role.UNSURE))].sort_values("uid")
+    pairs = pairs[np.isin(pairs["incoming"], at)].sort_values("uid")
     grouped = pairs.groupby("incoming")["uid"]
     count = grouped.size()
     found = count.astype("str") + " features have its key or its place"
@@ -132,8 +138,7 @@ def _ambiguous(ask: _Asker, tolerance: Tolerance) -> gpd.GeoDataFrame:
     )
 
 
-def _unknown(ask: _Asker) -> gpd.GeoDataFrame:
-    at = ask.matched.at(Role.UNKNOWN)
+def _unknown(ask: _Asker, at: Positions) -> gpd.GeoDataFrame:
     records = ask.matched.records
     operation = records.frame["operation"].iloc[at].reset_index(drop=True)
     return ask(
@@ -144,19 +149,16 @@ def _unknown(ask: _Asker) -> gpd.GeoDataFrame:
     )
 
 
-def _same_target(ask: _Asker) -> gpd.GeoDataFrame:
+def _same_target(ask: _Asker, at: Positions) -> gpd.GeoDataFrame:
     return ask(
         SAME_TARGET,
-        ask.matched.at(Role.SUPERSEDED),
+        at,
         found="a later record of the delivery speaks of the same feature",
         expected="one record a feature; the last one counts",
     )
 
 
-def _insert_of_known(ask: _Asker) -> gpd.GeoDataFrame:
-    at = ask.matched.at(Role.UPDATE)
-    is_insert = ask.matched.records.frame["operation"].iloc[at] == "insert"
-    at = at[is_insert.to_numpy()]
+def _insert_of_known(ask: _Asker, at: Positions) -> gpd.GeoDataFrame:
     return ask(
         INSERT_OF_KNOWN,
         at,

@@ -102,7 +102,7 @@ def reconcile(
 
     guard = Guard(layer, delivery.id, feed.guards, tolerance)
     displaced = guard.displacement(comparison, len(matched.at(Role.UPDATE)))
-    if len(displaced):
+    if displaced:
         # one question about the whole layer is enough
         comparison = comparison.without_questions()
     is_full = delivery_kind in (DeliveryKind.FULL, DeliveryKind.LAYERS_CHANGED_ONLY)
@@ -111,7 +111,7 @@ def reconcile(
     draft = Draft(matched, delivery, feed, cycle)
     new, removed = draft.new(), draft.removed(current, absent)
     mass = guard.removal(current, removed, len(index), removal_history)
-    held = concat_findings([displaced, mass], layer.crs)
+    held = concat_findings([*displaced, *mass], layer.crs)
     fates = record_fates(matched, comparison, new["uid"])
     if len(held):
         fates.hold(", ".join(held["rule"]))
