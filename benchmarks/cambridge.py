@@ -28,20 +28,21 @@ READING = """\
 Reading the figures:
 
 - **Centrelines 2014 to 2016.** Compared exactly, by `ID`, the last of records with the same key
-  taken, without `GlobalID` and the editors' columns: 20 new, 14 removed, 52 with another geometry,
-  149 with other attributes. Released are 51 and 148: in the second delivery `Memoria_Dr_45` names
-  another segment, 2.7 km away, so it is a question (*waiting*), not a moved street. Another geometry
-  is moved + reshaped, other attributes is attributes + new attributes.
-- **Tolerance.** Both accuracies are declared as 0.02 m, because the city delivers the same digitised
-  geometry again: whatever differs was drawn anew. Two of the 52 geometries differ by less than 0.3 m
-  and would be unchanged at the accuracy of a 1:500 map (0.25 m).
+  taken, without `GlobalID` and the editors' columns: 20 new, 14 removed, 52 with another
+  geometry, 149 with other attributes. Released are 51 and 148: in the second delivery
+  `Memoria_Dr_45` names another segment, 2.7 km away, so it is a question (*waiting*), not a
+  moved street. Another geometry is moved + reshaped, other attributes is attributes + new
+  attributes.
+- **Tolerance.** Both accuracies are declared as 0.02 m, because the city delivers the same
+  digitised geometry again: whatever differs was drawn anew. Two of the 52 geometries differ by
+  less than 0.3 m and would be unchanged at the accuracy of a 1:500 map (0.25 m).
 - **2019-04-02** shifts every layer that it holds by a metre to the north, the difference of the
   datums NAD83 and WGS 84: it is quarantined whole.
-- **Returned** are records with a key that another record of the delivery has (the last one is taken),
-  or without a key. **Merged** are the rows of the address table that differ only in the lot, building
-  or point of interest, which the address layer does not take.
-- **Waiting** hydrants: the city gave 205 numbers to hydrants more than 50 m from the former holder of
-  the number. Matching without keys will settle them; until then they are questions.
+- **Returned** are records with a key that another record of the delivery has (the last one is
+  taken), or without a key. **Merged** are the rows of the address table that differ only in the
+  lot, building or point of interest, which the address layer does not take.
+- **Waiting** hydrants: the city gave 205 numbers to hydrants more than 50 m from the former
+  holder of the number. Matching without keys will settle them; until then they are questions.
 """.splitlines()
 
 

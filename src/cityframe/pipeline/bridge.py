@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cityframe.connectors import BridgeSummary, run_bridge
+from cityframe.connectors.bridge import BridgeSummary, run_bridge
 from cityframe.pipeline.city import City
 
 

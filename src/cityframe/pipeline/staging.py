@@ -9,6 +9,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
+from cityframe.core.frames import key_text
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleResult
 from cityframe.pipeline.accounts import changes_in_order, results_from
@@ -99,14 +100,16 @@ def check_results(city: City, cycle: str) -> tuple[tuple[RuleResult, ...], tuple
 
 
 def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.GeoDataFrame]:
-    """Return a function that gives any layer as the candidate would make it, with ``uid``."""
+    """Return a function that gives any layer as the candidate would make it, with ``uid, source_key``."""
 
     @lru_cache(maxsize=8)
     def frame_of(name: str) -> gpd.GeoDataFrame:
         layer = city.workspace.layer(name)
         stored = StoredLayer(city.framework, layer)
-        if name not in candidate.layers:
-            return stored.all_rows()
-        return compose(stored, read_changes(candidate, layer)).all_rows()
+        if name in candidate.layers:
+            frame = compose(stored, read_changes(candidate, layer)).all_rows()
+        else:
+            frame = stored.all_rows()
+        return frame.assign(source_key=key_text(frame, layer.key))
 
     return frame_of

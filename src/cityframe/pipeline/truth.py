@@ -1,0 +1,55 @@
+"""Hold a cycle's outcome against the truth that the demo city's generator wrote."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cityframe.core.frames import key_text
+from cityframe.demo import TruthTable, compare, read_truth
+from cityframe.pipeline.city import City
+from cityframe.pipeline.reporting import findings_by_layer
+from cityframe.pipeline.staging import candidate_of
+from cityframe.store.candidate import read_changes
+
+
+def truth_of_cycle(city: City, cycle: str, truth: Path) -> TruthTable:
+    """Compare the changes and findings of a cycle with a truth file.
+
+    Parameters
+    ----------
+    city : City
+        The demo city.
+    cycle : str
+        A cycle that took in one delivery of each of its sources.
+    truth : Path
+        ``truth.jsonl`` of that delivery.
+    """
+    findings = [
+        frame[["rule", "layer", "source_key", "other"]]
+        for frame in findings_by_layer(city, cycle).values()
+    ]
+    empty = pd.DataFrame({"rule": [], "layer": [], "source_key": [], "other": []}, dtype="str")
+    return compare(
+        read_truth(truth), cycle_changes(city, cycle), pd.concat([empty, *findings])
+    )
+
+
+def cycle_changes(city: City, cycle: str) -> pd.DataFrame:
+    """Return ``layer, key, change, has_new_attributes`` of all features that a cycle changes."""
+    candidate = candidate_of(city, cycle)
+    parts = []
+    for name in candidate.layers:
+        layer = city.workspace.layer(name)
+        frame = read_changes(candidate, layer)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "layer": name,
+                    "key": key_text(frame, layer.key),
+                    "change": frame["change"],
+                    "has_new_attributes": frame["has_new_attributes"],
+                }
+            )
+        )
+    columns = ["layer", "key", "change", "has_new_attributes"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
