@@ -33,6 +33,7 @@ _WAIT_S = 0.05
 _LULL_S = 0.01
 """A batch ends when no message came for so long: the broker waits for acknowledgements."""
 _FIRST_CONNECTION_S = 15.0
+_SETTLE_S = 5.0
 _BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _REFUSALS = ("Not authorized", "Bad user name or password", "Client identifier not valid")
 
@@ -114,6 +115,7 @@ class _Bridge:
         self._waiting: list[_Message] = []
         self._connection = 0
         self._is_connected = False
+        self._is_settled = False
         self._failure: CityframeError | None = None
         self._heard_at = time.monotonic()
         self._batch_began_at = self._heard_at
@@ -139,8 +141,7 @@ class _Bridge:
         while not is_over():
             self._step(is_over)
         self._flush()
-        self._client.disconnect()
-        self._client.loop(_WAIT_S)
+        self._leave()
         return BridgeSummary(
             received=self.stored + self.duplicates + self.rejected,
             stored=self.stored,
@@ -183,6 +184,24 @@ class _Bridge:
         self.stored += stored
         self.duplicates += len(good) - stored
         self.rejected += len(bad)
+
+    def _leave(self) -> None:
+        """Disconnect once the broker has seen all acknowledgements.
+
+        A connection closed while messages still come in is reset, and what the broker has not read
+        is gone. It answers in order: the answer to a subscription comes after the acknowledgements.
+        """
+        self._room = 0
+        self._is_settled = False
+        if self._is_connected:
+            self._subscribe()
+        deadline = time.monotonic() + _SETTLE_S
+        while self._is_connected and not self._is_settled and time.monotonic() < deadline:
+            self._client.loop(_WAIT_S)
+        self._client.disconnect()
+
+    def _subscribe(self) -> None:
+        self._client.subscribe([(topic, _QOS) for topic in self._declared.topics])
 
     def _connect(self, is_over: Callable[[], bool]) -> None:
         """Connect, again and again; the first time not for long."""
@@ -239,7 +258,7 @@ class _Bridge:
             remedy="look whether it is up, then start the bridge again",
         )
 
-    def _on_connect(self, client: mqtt.Client, _: Any, flags: Any, reason: Any, __: Any) -> None:
+    def _on_connect(self, _: mqtt.Client, ___: Any, flags: Any, reason: Any, __: Any) -> None:
         if reason.is_failure:
             said = str(reason)
             if said in _REFUSALS:
@@ -257,12 +276,13 @@ class _Bridge:
             )
         self._connection += 1
         self._is_connected = True
-        client.subscribe([(topic, _QOS) for topic in self._declared.topics])
+        self._subscribe()
 
     def _on_disconnect(self, *_: Any) -> None:
         self._is_connected = False
 
     def _on_subscribe(self, _: mqtt.Client, __: Any, ___: int, reasons: Any, ____: Any) -> None:
+        self._is_settled = True
         refused = [
             topic
             for topic, reason in zip(self._declared.topics, reasons, strict=True)

@@ -74,8 +74,12 @@ def _time(found: Any, name: str) -> dt.datetime:
 
 
 def _value(found: Any, name: str) -> float:
-    is_number = isinstance(found, int | float) and not isinstance(found, bool)
-    if not is_number or not math.isfinite(found):
-        message = f"{name} is {str(found)[:40]!r}, expected a finite number"
-        raise ValueError(message)
-    return float(found)
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        try:
+            value = float(found)
+        except OverflowError:
+            value = math.inf
+        if math.isfinite(value):
+            return value
+    message = f"{name} is {str(found)[:40]!r}, expected a finite number"
+    raise ValueError(message)
