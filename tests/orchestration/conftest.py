@@ -20,7 +20,10 @@ _HOME = Path(tempfile.mkdtemp(prefix="cityframe-airflow-"))
 _SETTINGS = local_environment(home=_HOME, dags=DAG_FILE.parent, workspace=REPOSITORY)
 os.environ.update({name: value for name, value in _SETTINGS.items() if "AIRFLOW" in name})
 
-AIRFLOWS_OWN_WARNINGS = ("ignore::airflow.utils.deprecation_tools.DeprecatedImportWarning",)
+AIRFLOWS_OWN_WARNINGS = (
+    "ignore::airflow.utils.deprecation_tools.DeprecatedImportWarning",
+    "ignore:Using .httpx. with .starlette.testclient. is deprecated",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

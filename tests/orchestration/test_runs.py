@@ -1,5 +1,6 @@
 """Whole DAGs run by Airflow, decided through the ledger by a second process."""
 
+import datetime as dt
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,10 +29,7 @@ from cityframe.pipeline.city import open_city
 from cityframe.pipeline.plan import cycle_state, open_cycle_of
 root, series, verb, reason = sys.argv[1:]
 city = open_city(Path(root))
-for _ in range(600):
-    cycle = open_cycle_of(city, series)
-    if cycle and cycle_state(city, cycle) == "in-review":
-        break
+while not ((cycle := open_cycle_of(city, series)) and cycle_state(city, cycle) == "in-review"):
     time.sleep(0.1)
 sys.exit(main(["--workspace", root, "cycle", verb, series, "--by", "li", "--reason", reason]))
 """
@@ -45,13 +43,18 @@ def run(workspace: Path, airflow_database: Path, monkeypatch: pytest.MonkeyPatch
     """Return a function that runs a DAG of the workspace and gives the end of each task."""
     monkeypatch.setenv("CITYFRAME_WORKSPACE", str(workspace))
 
-    def run_dag(name: str, *, mark_success: str | None = None) -> dict[str, str]:
+    def run_dag(
+        name: str, *, mark_success: str | None = None, tries: dict[str, int] | None = None
+    ) -> dict[str, str]:
         dag = workspace_dags(str(DAG_FILE))[name]
         for task in dag.tasks:
+            task.retry_delay = dt.timedelta(seconds=0)
             if isinstance(task, BaseSensorOperator):
                 task.poke_interval = 1.0
-        ended = dag.test(mark_success_pattern=mark_success)
-        return {one.task_id: str(one.state) for one in ended.get_task_instances()}
+        ended = dag.test(mark_success_pattern=mark_success).get_task_instances()
+        if tries is not None:
+            tries.update({one.task_id: one.try_number for one in ended})
+        return {one.task_id: str(one.state) for one in ended}
 
     return run_dag
 
@@ -67,7 +70,9 @@ def decide(workspace: Path) -> Iterator[Decide]:
 
     yield start
     for process in started:
-        assert process.wait(60) == 0
+        if process.poll() is None:
+            process.kill()
+        assert process.wait() == 0
 
 
 @pytest.fixture
@@ -171,3 +176,19 @@ def test_one_run_drains_all_that_landed(
     assert made is not None
     assert len(made.evidence["deliveries"]) == 3
     assert {one.layer: one.count for one in made.layers}["trees"] == 3
+
+
+def test_source_out_of_reach_is_tried_as_often_as_declared(run: Run, workspace: Path) -> None:
+    (workspace / "feeds" / "trees.csv").unlink()
+    tries: dict[str, int] = {}
+    assert run("pull_tree_list", tries=tries) == {"pull": "failed"}
+    assert tries == {"pull": 4}
+
+
+def test_source_without_a_place_fails_at_once(run: Run, workspace: Path) -> None:
+    path = workspace / "sources" / "tree_list.yaml"
+    text = path.read_text(encoding="utf-8").replace(", path: feeds/trees.csv", "")
+    path.write_text(text, encoding="utf-8")
+    tries: dict[str, int] = {}
+    assert run("pull_tree_list", tries=tries) == {"pull": "failed"}
+    assert tries == {"pull": 1}
