@@ -252,13 +252,13 @@ def case_files() -> dict[str, list[tuple[str, Case]]]:
     return {path.stem: read_cases(path) for path in sorted(CASES.glob("*.yaml"))}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def layer_of() -> Callable[..., Layer]:
     """Return the function that makes a layer."""
     return make_layer
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def frame_of() -> Callable[..., gpd.GeoDataFrame]:
     """Return a function that makes a frame from features and a grid's text."""
 
@@ -268,7 +268,7 @@ def frame_of() -> Callable[..., gpd.GeoDataFrame]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rule_of() -> Callable[..., Rule]:
     """Return the function that makes a rule."""
     return make_rule
