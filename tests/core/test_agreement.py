@@ -94,6 +94,12 @@ def test_lines(after: str, expected: str) -> None:
     assert agreement("LINESTRING (0 0, 100 0)", after, GeometryType.LINESTRING) == expected
 
 
+def test_a_loop_that_closes_within_tolerance_is_not_taken_as_reversed() -> None:
+    before = "LINESTRING (0 0, 50 0, 50 50, 0 0.1)"
+    after = "LINESTRING (0 0.12, 50 0, 50 50, 0 -0.02)"
+    assert agreement(before, after, GeometryType.LINESTRING) == "within"
+
+
 def test_parts_that_join_differently_are_measured_and_not_paired() -> None:
     before = "MULTILINESTRING ((0 0, 10 0, 20 0), (30 0, 40 0))"
     after = "MULTILINESTRING ((0 0, 10 0), (20 0, 30 0, 40 0))"

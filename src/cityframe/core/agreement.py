@@ -113,7 +113,7 @@ def within_tolerance(
         RMS ≤ 2 σd and Hausdorff ≤ 3 σd between the outlines (points: distance ≤ 3 σd); a line
         drawn the other way round is never within.
     """
-    agrees = ~_is_reversed(before, after)
+    agrees = ~_is_reversed(before, after, tolerance)
     if has_z:
         agrees &= height_difference(before, after) <= tolerance.limit_m
     # a bound of the Hausdorff distance from below: boxes further apart need no sampling
@@ -158,8 +158,11 @@ def _translated(geometry: Geometries, shift: Numbers) -> Geometries:
     return moved
 
 
-def _is_reversed(before: Geometries, after: Geometries) -> Flags:
-    """Tell which lines run the other way: their ends lie nearer crosswise."""
+def _is_reversed(before: Geometries, after: Geometries, tolerance: Tolerance) -> Flags:
+    """Tell which lines run the other way: their ends lie nearer crosswise.
+
+    Of a line that ends within tolerance of its start nobody can tell it by the ends.
+    """
     result = np.zeros(len(before), dtype=bool)
     lines = np.flatnonzero(
         (shapely.get_dimensions(before) == 1) & (shapely.get_dimensions(after) == 1)
@@ -174,7 +177,7 @@ def _is_reversed(before: Geometries, after: Geometries) -> Flags:
 
     along = apart(old_start, new_start) + apart(old_end, new_end)
     across = apart(old_start, new_end) + apart(old_end, new_start)
-    result[lines] = across < along
+    result[lines] = (across < along) & (apart(old_start, old_end) > tolerance.limit_m)
     return result
 
 

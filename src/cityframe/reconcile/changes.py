@@ -58,7 +58,7 @@ class Draft:
         in_use = self.matched.index["uid"].isin(uids)
         if in_use.any() or uids.duplicated().any():
             raise IntegrityError(
-                found=f"{int(in_use.sum())} new uids are in use",
+                found=f"{int(in_use.sum() + uids.duplicated().sum())} new uids are in use",
                 where=f"layer {self.matched.records.layer.name}, delivery {self.delivery.id}",
                 remedy="look whether the changes of this delivery are applied already",
             )
@@ -114,13 +114,13 @@ class Draft:
         has_new_attributes: bool | npt.NDArray[np.bool_],
     ) -> gpd.GeoDataFrame:
         """Return rows with the system columns; ``said`` are their records, one to one."""
-        valid_from = said["valid_from"].fillna(pd.Timestamp(self.delivery.observed_at))
+        valid_from = said["valid_from"].fillna(pd.to_datetime(self.delivery.observed_at, utc=True))
         return rows.assign(
             change=kind,
             has_new_attributes=has_new_attributes,
             delivery=self.delivery.id,
-            record=said["record"].to_numpy(dtype=object),
-            valid_from=valid_from.to_numpy(),
+            record=said["record"].array,
+            valid_from=valid_from.array,
         )
 
     def _records(self, at: Positions) -> pd.DataFrame:
