@@ -83,6 +83,14 @@ class Broker:
                 return
         pytest.fail(f"mosquitto did not open port {self.port}")
 
+    def ask_for_password(self, user: str, password: str) -> None:
+        """Let nobody else in from the next start on."""
+        file = self.config.with_name("passwords")
+        maker = shutil.which("mosquitto_passwd") or "/usr/bin/mosquitto_passwd"
+        subprocess.run([maker, "-c", "-b", str(file), user, password], check=True)
+        text = self.config.read_text().replace("allow_anonymous true", f"password_file {file}")
+        self.config.write_text(text)
+
     def stop(self) -> None:
         """End it as a service manager does: it saves its sessions."""
         if self.process is not None:

@@ -276,14 +276,21 @@ def test_second_bridge_of_a_source_is_refused(sensors: MakeSensors, tmp_path: Pa
 
 
 @server
-def test_client_that_the_broker_refuses_is_an_error_of_the_declaration(
-    broker: Any, sensors: MakeSensors, tmp_path: Path
+def test_broker_that_asks_for_a_password_gets_it(
+    broker: Any, sensors: MakeSensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker.stop()
-    broker.config.write_text(broker.config.read_text().replace("allow_anonymous true", ""))
+    broker.ask_for_password("bridge", "hunter2")
     broker.start()
     with pytest.raises(DeclarationError, match=r"the broker refuses the client \(Not authorized\)"):
         run(sensors(), tmp_path)
+    monkeypatch.setenv("BROKER_PASSWORD", "hunter3")
+    named = sensors(username="bridge", password="${BROKER_PASSWORD}")
+    with pytest.raises(DeclarationError, match="the broker refuses the client") as caught:
+        run(named, tmp_path)
+    assert "hunter" not in str(caught.value)
+    monkeypatch.setenv("BROKER_PASSWORD", "hunter2")
+    assert run(named, tmp_path, idle_s=0.3).received == 0
 
 
 def test_broker_that_does_not_answer_is_unreachable(

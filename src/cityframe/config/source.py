@@ -49,6 +49,7 @@ class MqttPull(Declaration):
 
     ``stream``, ``time`` and ``value`` name the fields of the JSON payload. ``window_s`` is the
     length of a window, ``lateness_s`` how long values may come late before a window is frozen.
+    ``host``, ``port``, ``client_id``, ``username`` and ``password`` may hold ``${VARIABLE}``.
     """
 
     type: Literal["mqtt"]
@@ -56,6 +57,8 @@ class MqttPull(Declaration):
     port: int | str = 1883
     topics: tuple[str, ...] = Field(min_length=1)
     client_id: str = Field(min_length=1)
+    username: str = ""
+    password: str = ""
     qos: Literal[1, 2] = 1
     stream: str = "stream"
     time: str = "time"

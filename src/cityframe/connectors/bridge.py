@@ -127,6 +127,11 @@ class _Bridge:
             protocol=mqtt.MQTTv311,
             manual_ack=True,
         )
+        if declared.username:
+            self._client.username_pw_set(
+                expand(declared.username, where=f"{self._where}, username"),
+                expand(declared.password, where=f"{self._where}, password") or None,
+            )
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
@@ -266,7 +271,7 @@ class _Bridge:
                     found=f"the broker refuses the client ({said})",
                     where=self._where,
                     expected="a broker that lets this client_id in",
-                    remedy="mend host, port or client_id, or the broker's access list",
+                    remedy="mend client_id, username or password, or the broker's access list",
                 )
             return
         if self._connection and not flags.session_present:
