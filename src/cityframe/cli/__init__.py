@@ -17,6 +17,7 @@ from cityframe import __version__
 from cityframe.cli import (
     bridge,
     cycle,
+    demo,
     demo_city,
     diff,
     export,
@@ -33,7 +34,7 @@ from cityframe.cli.answer import Answer
 from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
-    init, validate, schemas, demo_city, pull, bridge, cycle, release, diff, export, history,
+    init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
     package, report,
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The processes that the demo starts: each ends with it, whatever happens."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,11 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
 from cityframe.errors import CityframeError, DeclarationError, SourceUnreachableError
 
 LOOPBACK = "127.0.0.1"
 END_WITHIN_S = 10.0
 BROKER_WITHIN_S = 20.0
+SENT_WITHIN_S = 60.0
 TAIL_LINES = 15
 
 Process = subprocess.Popen[bytes]
@@ -146,6 +151,34 @@ def start_broker(children: Children, folder: Path, port: int, *, root: Path) -> 
         )
     _wait_for_port(children, name, children.start(name, command), port)
     return name
+
+
+def send_messages(port: int, path: Path) -> int:
+    """Send the messages of a file, one JSON object with ``topic`` and ``payload`` a line.
+
+    Returns
+    -------
+    int
+        How many; the broker has acknowledged each.
+    """
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(200)
+    client.connect(LOOPBACK, port)
+    client.loop_start()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        messages = [json.loads(line) for line in lines]
+        sent = [client.publish(one["topic"], one["payload"], qos=1) for one in messages]
+        for one in sent:
+            one.wait_for_publish(SENT_WITHIN_S)
+            if not one.is_published():
+                raise SourceUnreachableError(
+                    where=f"{LOOPBACK}:{port}", found="the broker does not acknowledge a message"
+                )
+        client.disconnect()
+    finally:
+        client.loop_stop()
+    return len(sent)
 
 
 def _wait_for_port(children: Children, name: str, process: Process, port: int) -> None:
