@@ -25,6 +25,7 @@ from cityframe.core.source_table import GeometryArray, SourceTable
 from cityframe.errors import DeclarationError, QuarantinedError
 
 _DECODER = json.JSONDecoder()
+_BLANKS = frozenset(" \t\r\n")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CRS_NAME = re.compile(
     r"(?:urn:ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?([A-Za-z]+)[:/](?:[\d.]*[:/])?(\w+)"
@@ -100,6 +101,9 @@ def _features(text: str, members: dict[str, Any], where: str) -> Iterator[_Featu
             at = _skip(text, at + 1)
             while text[at : at + 1] != "]":
                 feature, end = _value(text, at, where)
+                if isinstance(feature, dict) and feature.get("geometry") is not None:
+                    # read from the text; millions of lists of numbers would slow all down
+                    feature["geometry"] = True
                 yield feature, text[at:end]
                 at = _next(text, end, "]", where)
             at += 1
@@ -221,6 +225,8 @@ def _expect(text: str, at: int, letter: str, where: str) -> int:
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] not in _BLANKS:
+        return at
     match = _SPACE.match(text, at)
     return at if match is None else match.end()
 
