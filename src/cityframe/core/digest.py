@@ -7,6 +7,8 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from cityframe.model.layer import AttributeType, GeometryType, Layer
@@ -109,16 +111,16 @@ def _sum_batch(batch: Sequence[bytes]) -> int:
 def _attribute_bytes(column: pd.Series, kind: AttributeType) -> list[bytes]:
     # each value delimits itself (a fixed length by its tag, or its length first), so that no two
     # rows share their bytes
-    null = column.isna().to_numpy()
     if kind is AttributeType.STRING:
-        encoded = [
-            b"" if is_null else str(value).encode()
-            for value, is_null in zip(column.str.normalize("NFC"), null, strict=True)
-        ]
+        # the stubs of pyarrow lack this function
+        text = pc.utf8_normalize(  # type: ignore[attr-defined]
+            pa.array(column, type=pa.large_string()), form="NFC"
+        )
         return [
-            _NULL if is_null else b"s" + len(value).to_bytes(4, "little") + value
-            for value, is_null in zip(encoded, null, strict=True)
+            _NULL if value is None else b"s" + len(value).to_bytes(4, "little") + value
+            for value in text.cast(pa.large_binary()).to_pylist()
         ]
+    null = column.isna().to_numpy()
     if kind is AttributeType.INTEGER:
         return _fixed_bytes(b"i", column.to_numpy(dtype="<i8", na_value=0), null)
     if kind is AttributeType.REAL:
