@@ -24,6 +24,7 @@ from cityframe.pipeline.accounts import (
     delivery_folder,
     write_account,
 )
+from cityframe.pipeline.built_in_results import built_in_results
 from cityframe.pipeline.city import City
 from cityframe.pipeline.current import current_layer, removal_history
 from cityframe.pipeline.features import features_of_findings
@@ -234,6 +235,12 @@ def _leave_on_disk(
                 read=outcome.conformed.records,
                 fates=_totals(fates["fate"]),
             )
+        )
+        results += built_in_results(
+            outcome.findings,
+            layer=outcome.layer.name,
+            delivery=intake.delivery.id,
+            checked=outcome.conformed.records,
         )
         results += outcome.checked.results
     write_account(

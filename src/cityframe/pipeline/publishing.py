@@ -1,6 +1,7 @@
 """Publish a release: build its packages, prove them, and say so in the ledger."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,7 @@ def _wanted(city: City, made: Release) -> tuple[bool, bool, tuple[str, ...]]:
 
 def _build_full(city: City, made: Release, folder: Path, formats: tuple[str, ...]) -> str:
     contents = [
-        LayerContent(
-            layer=layer,
-            batches=lambda layer=layer: city.framework.batches(layer, made.number),
-        )
+        LayerContent(layer=layer, batches=partial(city.framework.batches, layer, made.number))
         for layer in _layers_of(city, made)
     ]
     manifest = build_full(

@@ -100,7 +100,7 @@ def check_results(city: City, cycle: str) -> tuple[tuple[RuleResult, ...], tuple
 
 
 def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.GeoDataFrame]:
-    """Return a function that gives any layer as the candidate would make it, with ``uid, source_key``."""
+    """Return a function that gives any layer as it would be, with ``uid`` and ``source_key``."""
 
     @lru_cache(maxsize=8)
     def frame_of(name: str) -> gpd.GeoDataFrame:

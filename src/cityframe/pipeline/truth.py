@@ -29,9 +29,7 @@ def truth_of_cycle(city: City, cycle: str, truth: Path) -> TruthTable:
         for frame in findings_by_layer(city, cycle).values()
     ]
     empty = pd.DataFrame({"rule": [], "layer": [], "source_key": [], "other": []}, dtype="str")
-    return compare(
-        read_truth(truth), cycle_changes(city, cycle), pd.concat([empty, *findings])
-    )
+    return compare(read_truth(truth), cycle_changes(city, cycle), pd.concat([empty, *findings]))
 
 
 def cycle_changes(city: City, cycle: str) -> pd.DataFrame:
