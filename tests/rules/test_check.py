@@ -5,6 +5,7 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 
 from cityframe.model.finding import FINDING_COLUMNS, Scope
@@ -12,6 +13,7 @@ from cityframe.model.report import RuleStatus
 from cityframe.rules import compiled as compiled_module
 from cityframe.rules.check import check_layer
 from cityframe.rules.compiled import compile_rules
+from cityframe.rules.defects import defects
 from cityframe.rules.registry import rule_kinds
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -169,6 +171,23 @@ def test_a_rule_that_can_not_be_checked_closes_the_gate_and_stops_no_other(
     assert reasons == (
         "things.overlaps: could not be checked: ZeroDivisionError: division by zero",
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (pd.DataFrame({"row": [0]}), "defects without other_row"),
+        (defects(row=[10], found="x"), "positions outside the 10 rows"),
+        (None, "TypeError"),
+    ],
+)
+def test_a_kind_that_answers_nonsense_has_not_checked(check, rule_of, monkeypatch, answer, message):
+    kinds = dict(rule_kinds())
+    kinds["overlaps"] = dataclasses.replace(kinds["overlaps"], check=lambda *_: answer)
+    monkeypatch.setattr(compiled_module, "rule_kinds", lambda: kinds)
+    (result,) = check(_rule(rule_of, "overlaps")).results
+    assert result.status is RuleStatus.NOT_CHECKED
+    assert message in result.message
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])

@@ -14,7 +14,7 @@ from cityframe.model.finding import Gate, Scope
 from cityframe.model.report import RuleResult, RuleStatus
 from cityframe.rules.compiled import CompiledRule, CompiledRules
 from cityframe.rules.context import Context
-from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.defects import defects, no_defects, verified
 from cityframe.rules.expectations import (
     Outcome,
     Planned,
@@ -25,6 +25,7 @@ from cityframe.rules.expectations import (
 )
 from cityframe.rules.gathering import findings_of
 from cityframe.rules.kind import CoreExpectation
+from cityframe.rules.moments import plain_times
 from cityframe.rules.values import quoted
 
 
@@ -161,12 +162,9 @@ def _attempt(context: Context, compiled: CompiledRule) -> _Attempt:
     if kind.reach == "versions" and context.previous is None:
         return _Attempt(compiled, no_defects(), message="no release to compare with")
     try:
-        if kind.check is not None:
-            return _Attempt(compiled, kind.check(context, parameters))
-        assert kind.expectation is not None  # noqa: S101 (RuleKind has exactly one of the two)
-        return _Attempt(
-            compiled, no_defects(), expectation=kind.expectation(parameters, context.layer)
-        )
+        found = no_defects() if kind.check is None else kind.check(context, parameters)
+        wanted = None if kind.expectation is None else kind.expectation(parameters, context.layer)
+        return _Attempt(compiled, verified(found, len(context.frame)), expectation=wanted)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 (a kind's failure is its rule's result, and gates)
@@ -184,17 +182,17 @@ def _validate(
     tried = [attempt for attempt in attempts if not attempt.message]
     counted = [attempt for attempt in tried if attempt.expectation is None]
     columns = {
-        column: context.frame[column].reset_index(drop=True)
+        column: plain_times(context.frame[column].reset_index(drop=True))
         for attempt in tried
         if attempt.expectation is not None
         for column in attempt.compiled.parameters.needed_columns(context.layer)
     }
     counts, about_layer = {}, {}
     for attempt in counted:
-        rows = list(_failed_rows(attempt.defects))
-        count = np.zeros(len(context.frame), dtype=np.int32)
-        count[rows] = 1
-        counts[count_column(attempt.id)] = count
+        rows = attempt.defects[["row", "other_row"]].to_numpy().ravel()
+        counts[count_column(attempt.id)] = np.bincount(
+            rows[rows >= 0], minlength=len(context.frame)
+        )
         about_layer[count_column(attempt.id)] = [int((attempt.defects["row"] < 0).sum())]
     features = validate(
         pd.DataFrame({**columns, **counts}, index=pd.RangeIndex(len(context.frame))),

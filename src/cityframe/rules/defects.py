@@ -70,6 +70,25 @@ def no_defects() -> pd.DataFrame:
     return defects(row=[], found=[])
 
 
+def verified(table: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Return what a check gave back, if it is a table of defects of a layer with ``size`` rows.
+
+    Raises
+    ------
+    TypeError
+        If columns are missing, or a position is none of the layer's.
+    """
+    missing = [name for name in DEFECT_COLUMNS if name not in table]
+    if missing:
+        message = f"the check gave defects without {', '.join(missing)}"
+        raise TypeError(message)
+    positions = table[["row", "other_row"]]
+    if not positions.ge(-1).all(axis=None) or not positions.lt(size).all(axis=None):
+        message = f"the check gave positions outside the {size} rows of the layer"
+        raise TypeError(message)
+    return table
+
+
 def _positions(column: Column | None, size: int) -> npt.NDArray[np.int64]:
     if column is None:
         return np.full(size, -1, dtype=np.int64)
@@ -79,7 +98,7 @@ def _positions(column: Column | None, size: int) -> npt.NDArray[np.int64]:
 def _texts(column: Column | str | None, size: int) -> pd.Series:
     if column is None or isinstance(column, str):
         return pd.Series([column or ""] * size, dtype="str")
-    return pd.Series(np.asarray(column, dtype=object), dtype="str")
+    return pd.Series(np.asarray(column, dtype=object), dtype="str").fillna("")
 
 
 def _objects(column: Column | None, size: int) -> npt.NDArray[np.object_]:

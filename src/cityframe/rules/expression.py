@@ -22,6 +22,7 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from cityframe.model.layer import AttributeType
+from cityframe.rules.moments import moments
 
 Flags = npt.NDArray[np.bool_]
 ValueType = Literal["number", "text", "boolean", "time"]
@@ -265,8 +266,7 @@ def _evaluate(node: ast.expr, frame: pd.DataFrame) -> _Value:
 def _column(column: pd.Series) -> _Value:
     known = column.notna().to_numpy()
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        naive = column.dt.tz_localize(None) if column.dt.tz is not None else column
-        return _Value(naive.to_numpy().astype("datetime64[us]"), known)
+        return _Value(moments(column), known)
     if isinstance(column.dtype, pd.BooleanDtype):
         return _Value(column.to_numpy(dtype=bool, na_value=False), known)
     if pd.api.types.is_numeric_dtype(column.dtype):

@@ -45,7 +45,8 @@ What each gate does:
 
 A rule on an attribute that a delivery does not provide is passed over for that delivery, and its
 result says so. Measures are those of ISO 19157:2013 unless another register is named; a rule may
-name its own. *Looks at* says how far a kind looks from one feature.
+name its own. *Looks at* says how far a kind looks from one feature; one that looks at `versions`
+compares with the current release, so in the scope of a delivery it fits full deliveries only.
 
 """
 
