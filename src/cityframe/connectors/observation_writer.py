@@ -81,7 +81,9 @@ class ObservationWriter:
         self._known: OrderedDict[str, dict[str, dict[int, float]]] = OrderedDict()
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _sync(self.folder.parent)
         self._open.enter_context(_sole_writer(self.folder))
         for leftover in self.folder.glob("**/.*.partial"):
             leftover.unlink()
@@ -107,6 +109,8 @@ class ObservationWriter:
         """
         fresh: defaultdict[str, dict[tuple[str, int], float]] = defaultdict(dict)
         count = 0
+        while len(self._known) > _KNOWN_DATES:
+            self._known.popitem(last=False)
         for one in observations:
             date = one.time.date().isoformat()
             moment = (one.time - _EPOCH) // _MICROSECOND
@@ -127,7 +131,9 @@ class ObservationWriter:
         """Append messages to the dead letters; safe on disk when the call returns."""
         if not messages:
             return
-        with (self.folder / REJECTED).open("ab+") as out:
+        path = self.folder / REJECTED
+        is_new = not path.exists()
+        with path.open("ab+") as out:
             # a line that a dead process left unfinished ends here
             if out.tell() and not _ends_with_newline(out):
                 out.write(b"\n")
@@ -142,6 +148,8 @@ class ObservationWriter:
                 out.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
             out.flush()
             os.fsync(out.fileno())
+        if is_new:
+            _sync(self.folder)
 
     def _known_values(self, date: str) -> dict[str, dict[int, float]]:
         """Return the values of a date by stream and microsecond."""
@@ -153,8 +161,6 @@ class ObservationWriter:
             for stream, moment, value in zip(*(one.to_pylist() for one in columns), strict=True):
                 known.setdefault(stream, {})[moment] = value
             self._known[date] = known
-            if len(self._known) > _KNOWN_DATES:
-                self._known.popitem(last=False)
         self._known.move_to_end(date)
         return self._known[date]
 
