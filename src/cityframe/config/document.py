@@ -10,6 +10,9 @@ from cityframe.errors import DeclarationError
 
 Location = tuple[str | int, ...]
 
+# libyaml is ten times faster; a workspace is read for every task and command
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
 
 class Declaration(BaseModel):
     """Base of all declared models: frozen, and no unknown field passes."""
@@ -62,7 +65,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        loader = yaml.SafeLoader(text)
+        loader = _LOADER(text)
         try:
             node = loader.get_single_node()
             lines: dict[Location, int] = {}
