@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from cityframe.demo.arrays import Days
 from cityframe.demo.changes.boundaries import boundary_draft, change_boundaries
 from cityframe.demo.changes.buildings import change_buildings, change_register
 from cityframe.demo.changes.draft import Draft, Quotas
@@ -37,7 +37,7 @@ from cityframe.errors import DeclarationError
 
 MANIFEST_FILE = "manifest.json"
 MAX_DELIVERIES = 24
-_FIRST_MONTH = np.datetime64("2024-01")
+_FIRST_MONTH = "2024-01"
 
 
 @dataclass(frozen=True)
@@ -148,16 +148,17 @@ def _check(folder: Path, deliveries: int, seed: int) -> None:
         )
 
 
-def _days(deliveries: int) -> npt.NDArray[np.datetime64]:
+def _days(deliveries: int) -> Days:
     """Return the last days of the months from the first delivery on."""
-    months = _FIRST_MONTH + np.arange(1, deliveries + 1)
-    return months.astype("datetime64[D]") - np.timedelta64(1, "D")
+    months = np.datetime64(_FIRST_MONTH) + np.arange(1, deliveries + 1).astype("timedelta64[M]")
+    firsts: Days = months.astype("datetime64[D]")
+    return firsts - np.timedelta64(1, "D")
 
 
 class _CityInTime:
     """A city whose stretches are taken through all deliveries one after the other."""
 
-    def __init__(self, plan: CityPlan, days: npt.NDArray[np.datetime64]) -> None:
+    def __init__(self, plan: CityPlan, days: Days) -> None:
         self._plan = plan
         self._days = days
         self._quotas = Quotas()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from cityframe.demo.layers import KEYS
 from cityframe.errors import IntegrityError
 from cityframe.model.change import ChangeKind
 
@@ -170,10 +171,12 @@ def compare(truth: Truth, changes: pd.DataFrame, findings: pd.DataFrame) -> Trut
 
     Notes
     -----
-    Of changes ``moved`` and ``moved with new attributes`` are two kinds, as for ``reshaped``. A
-    finding counts for a defect of its rule and layer if they share a key, else it is invented,
-    unless a defect of the layer with that key lists its rule under ``also``.
+    Layers that no truth speaks of (``sensor_states``) are left out. ``moved`` and ``moved with new
+    attributes`` are two kinds of change, and so with ``reshaped``. A finding counts for a defect of
+    its rule and layer if they share a key, else it is invented, unless a defect of the layer with
+    that key lists its rule under ``also``.
     """
+    changes, findings = (frame[frame["layer"].isin(KEYS)] for frame in (changes, findings))
     change_rows, missed, invented = _compare_changes(truth, changes)
     rule_rows, rules_missed, rules_invented = _compare_findings(truth, findings)
     return TruthTable(
@@ -217,7 +220,7 @@ def _read_lines(path: Path) -> Iterator[TrueLine]:
 
 def _line(record: Mapping[str, Any]) -> TrueLine:
     kind = _KINDS[record["is"]]
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in record.items()
         if name != "is"

@@ -1,17 +1,17 @@
 """What happens to buildings, and with them to their addresses and points of interest."""
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
-from cityframe.demo.changes.draft import Draft, Flags, Positions
+from cityframe.demo.arrays import Flags, Geometries, Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.demo.changes.shaping import (
     directions,
     translated,
     with_an_annex,
     without_a_corner,
 )
-from cityframe.demo.things.land import poi_names
+from cityframe.demo.things.addresses import poi_names
 from cityframe.model.change import ChangeKind
 
 RATES = {
@@ -101,7 +101,7 @@ def _is_large(draft: Draft) -> Flags:
     return is_large
 
 
-def _addresses_of(draft: Draft, buildings: Positions) -> Positions:
+def _addresses_of(draft: Draft, buildings: Ints) -> Ints:
     building = draft.things["addresses"]["building"].to_numpy()
     return np.flatnonzero(np.isin(building, buildings))
 
@@ -133,7 +133,7 @@ def _build(draft: Draft) -> None:
     draft.note("addresses", addresses, ChangeKind.NEW)
 
 
-def _move(draft: Draft, rows: Positions) -> None:
+def _move(draft: Draft, rows: Ints) -> None:
     lengths = draft.random.uniform(MIN_MOVE_M, MAX_MOVE_M, len(rows))
     offset = directions(draft.random, lengths)
     moved = translated(draft.get("buildings", rows, "geometry"), offset)
@@ -148,11 +148,11 @@ def _move(draft: Draft, rows: Positions) -> None:
     draft.note("addresses", addresses, ChangeKind.MOVED)
 
 
-def _reshape(draft: Draft, rows: Positions) -> Positions:
+def _reshape(draft: Draft, rows: Ints) -> Ints:
     """Cut off a corner or add an annex; return the rows where either was possible."""
     shapes = draft.get("buildings", rows, "geometry")
     room = draft.get("buildings", rows, "room_m")
-    reshaped: list[npt.NDArray[np.object_] | object] = []
+    reshaped: list[Geometries | object] = []
     kept: list[int] = []
     for place, row in enumerate(rows):
         doors = draft.get("addresses", _addresses_of(draft, rows[place : place + 1]), "geometry")
@@ -169,7 +169,7 @@ def _reshape(draft: Draft, rows: Positions) -> Positions:
     return done
 
 
-def _raise(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _raise(draft: Draft, rows: Ints) -> tuple[str, ...]:
     floors = draft.get("buildings", rows, "floors").astype(int)
     height = draft.get("buildings", rows, "height_m").astype(float)
     draft.set("buildings", rows, "floors", floors + 1)
@@ -177,7 +177,7 @@ def _raise(draft: Draft, rows: Positions) -> tuple[str, ...]:
     return ("floors", "height_m")
 
 
-def _rename(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _rename(draft: Draft, rows: Ints) -> tuple[str, ...]:
     stems = poi_names(draft.random, ["hotel"] * len(rows))
     # the delivery's number in it, so that a name is never the old one
     names = [f"{stem}{draft.delivery}号楼" for stem in stems]
@@ -185,7 +185,7 @@ def _rename(draft: Draft, rows: Positions) -> tuple[str, ...]:
     return ("name",)
 
 
-def _turn_to_shop(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _turn_to_shop(draft: Draft, rows: Ints) -> tuple[str, ...]:
     use = draft.get("buildings", rows, "use")
     draft.set("buildings", rows, "use", np.where(use == "31", "61", "31"))
     return ("use",)

@@ -3,18 +3,16 @@
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from cityframe.demo.arrays import Flags, Ints, Values
 from cityframe.demo.layers import KEYS
 from cityframe.demo.things.stretch import NEVER, Things
 from cityframe.demo.truth import TrueChange, TrueDefect, TrueLine, TrueSame
 from cityframe.model.change import ChangeKind
-
-Flags = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.int64]
 
 DEFECTS_EACH = 2
 """So many defects of each sort are in a delivery, however large the city."""
@@ -88,7 +86,7 @@ class Draft:
         table = self.things[layer]
         return (~table["is_alive"] & (table["touched"] == NEVER)).to_numpy(copy=True)
 
-    def pick(self, layer: str, what: str, eligible: Flags, rate: float) -> Positions:
+    def pick(self, layer: str, what: str, eligible: Flags, rate: float) -> Ints:
         """Choose the rows to which something happens, and mark them as touched."""
         among = np.flatnonzero(eligible)
         number = self.quotas.take(self.delivery, layer, what, len(among), rate)
@@ -96,21 +94,21 @@ class Draft:
         self.touch(layer, chosen)
         return chosen
 
-    def touch(self, layer: str, rows: Positions) -> None:
+    def touch(self, layer: str, rows: Ints) -> None:
         """Mark rows, so that nothing else happens to them for a while."""
         self.set(layer, rows, "touched", self.delivery)
 
-    def set(self, layer: str, rows: Positions, column: str, values: object) -> None:
+    def set(self, layer: str, rows: Ints, column: str, values: Any) -> None:
         """Write values into rows of the state."""
         table = self.things[layer]
         table.loc[table.index[rows], column] = _typed(values, table[column])
 
-    def get(self, layer: str, rows: Positions, column: str) -> npt.NDArray[np.object_]:
+    def get(self, layer: str, rows: Ints, column: str) -> Values:
         """Return values of rows of the state."""
-        values: npt.NDArray[np.object_] = self.things[layer][column].to_numpy()[rows]
+        values: Values = self.things[layer][column].to_numpy()[rows]
         return values
 
-    def keys(self, layer: str, rows: Positions) -> list[str]:
+    def keys(self, layer: str, rows: Ints) -> list[str]:
         """Return the keys of rows of the state."""
         return [str(key) for key in self.get(layer, rows, KEYS[layer])]
 
@@ -120,7 +118,7 @@ class Draft:
             layer: table[table["is_alive"]].copy() for layer, table in self.things.items()
         }
 
-    def deliver(self, layer: str, rows: Positions, column: str, values: object) -> None:
+    def deliver(self, layer: str, rows: Ints, column: str, values: Any) -> None:
         """Let the sources say something else of rows than the state."""
         table = self.delivered[layer]
         table.loc[rows, column] = _typed(values, table[column])
@@ -141,7 +139,7 @@ class Draft:
         places = [(first + step * place) % stretches for place in range(DEFECTS_EACH)]
         return places.count(number)
 
-    def pick_some(self, layer: str, number: int, eligible: Flags) -> Positions:
+    def pick_some(self, layer: str, number: int, eligible: Flags) -> Ints:
         """Choose so many rows and mark them as touched."""
         among = np.flatnonzero(eligible)
         chosen = np.sort(self.random.choice(among, min(number, len(among)), replace=False))
@@ -151,7 +149,7 @@ class Draft:
     def note(
         self,
         layer: str,
-        rows: Positions,
+        rows: Ints,
         change: ChangeKind,
         attributes: Sequence[str] = (),
         note: str = "",
@@ -162,7 +160,7 @@ class Draft:
             for key in self.keys(layer, rows)
         ]
 
-    def note_same(self, layer: str, rows: Positions, why: str) -> None:
+    def note_same(self, layer: str, rows: Ints, why: str) -> None:
         """Write down that rows are delivered anew but have not changed."""
         self.lines += [TrueSame(layer, key, why) for key in self.keys(layer, rows)]
 
@@ -170,7 +168,7 @@ class Draft:
         """Write down defects."""
         self.lines += list(defects)
 
-    def append(self, layer: str, rows: pd.DataFrame) -> Positions:
+    def append(self, layer: str, rows: pd.DataFrame) -> Ints:
         """Add rows to the state, and to a delivery that has begun; return their positions."""
         table = self.things[layer]
         types = {name: kind for name, kind in table.dtypes.items() if name in rows.columns}
@@ -183,7 +181,7 @@ class Draft:
         return added
 
 
-def _typed(values: object, column: pd.Series) -> object:
+def _typed(values: Any, column: pd.Series) -> Any:
     """Return many values in the type of their column; one value as it is."""
     if not isinstance(values, list | np.ndarray) or column.dtype == object:
         return values

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import shapely
 
-from cityframe.demo.changes.draft import Draft, Flags, Positions
+from cityframe.demo.arrays import Flags, Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.model.change import ChangeKind
 
 RATES = {
@@ -33,7 +34,7 @@ def change_sewer(draft: Draft) -> None:
 
 
 def _change_network(
-    draft: Draft, nodes: str, pipes: str, renew: Callable[[Draft, Positions], tuple[str, ...]]
+    draft: Draft, nodes: str, pipes: str, renew: Callable[[Draft, Ints], tuple[str, ...]]
 ) -> None:
     is_lateral = draft.things[nodes]["is_lateral"].to_numpy(dtype=bool)
     rows = draft.pick(nodes, "new", draft.unbuilt(nodes) & is_lateral, RATES["new"])
@@ -62,14 +63,14 @@ def _free(draft: Draft, nodes: str, pipes: str) -> Flags:
     return result
 
 
-def _one_an_edge(draft: Draft, nodes: str, rows: Positions) -> Positions:
+def _one_an_edge(draft: Draft, nodes: str, rows: Ints) -> Ints:
     """Return the first chosen node of each edge: two would move the ends of one pipe."""
     edges = draft.get(nodes, rows, "edge").astype(np.int64)
     _, first = np.unique(edges, return_index=True)
     return rows[np.sort(first)]
 
 
-def _switch(draft: Draft, nodes: str, pipes: str, rows: Positions, *, is_alive: bool) -> None:
+def _switch(draft: Draft, nodes: str, pipes: str, rows: Ints, *, is_alive: bool) -> None:
     """Lay or take out laterals: a node and the pipe to it."""
     change = ChangeKind.NEW if is_alive else ChangeKind.REMOVED
     edges = draft.get(nodes, rows, "edge")
@@ -83,7 +84,7 @@ def _switch(draft: Draft, nodes: str, pipes: str, rows: Positions, *, is_alive: 
         draft.note(layer, which, change)
 
 
-def _move(draft: Draft, nodes: str, pipes: str, rows: Positions) -> None:
+def _move(draft: Draft, nodes: str, pipes: str, rows: Ints) -> None:
     """Move nodes along their street, and the ends of their pipes with them."""
     table = draft.things[pipes]
     for row in rows:
@@ -112,20 +113,20 @@ def with_vertex_at(geometry: np.ndarray, old: np.ndarray, new: np.ndarray) -> np
     return moved
 
 
-def _raise_cover(draft: Draft, nodes: str, rows: Positions) -> tuple[str, ...]:
+def _raise_cover(draft: Draft, nodes: str, rows: Ints) -> tuple[str, ...]:
     ground = draft.get(nodes, rows, "ground_m").astype(float)
     draft.set(nodes, rows, "ground_m", np.round(ground + _RAISED_M, 3))
     return ("ground_m",)
 
 
-def _renew_water_pipe(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _renew_water_pipe(draft: Draft, rows: Ints) -> tuple[str, ...]:
     is_pe = draft.get("water_pipes", rows, "material") == "pe"
     draft.set("water_pipes", rows, "material", np.where(is_pe, "ductile-iron", "pe"))
     draft.set("water_pipes", rows, "installed_on", draft.day - np.timedelta64(25, "D"))
     return ("material", "installed_on")
 
 
-def _renew_sewer_pipe(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _renew_sewer_pipe(draft: Draft, rows: Ints) -> tuple[str, ...]:
     diameter = draft.get("sewer_pipes", rows, "diameter_mm").astype(int)
     draft.set("sewer_pipes", rows, "diameter_mm", diameter + 200)
     draft.set("sewer_pipes", rows, "installed_on", draft.day - np.timedelta64(25, "D"))

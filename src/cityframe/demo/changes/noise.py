@@ -3,7 +3,8 @@
 import numpy as np
 import shapely
 
-from cityframe.demo.changes.draft import Draft, Positions
+from cityframe.demo.arrays import Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.demo.changes.shaping import blurred
 
 RATES = {"buildings": 0.01, "parcels": 0.003, "roads": 0.01, "pois": 0.003, "addresses": 0.003}
@@ -24,7 +25,7 @@ def add_noise(draft: Draft) -> None:
         draft.note_same(layer, rows, "repeated")
 
 
-def _blur(draft: Draft, layer: str, rows: Positions) -> None:
+def _blur(draft: Draft, layer: str, rows: Ints) -> None:
     shapes = draft.get(layer, rows, "geometry")
     noisy = blurred(shapes, draft.random, AMPLITUDES_M[layer])
     if layer == "roads":
@@ -43,7 +44,7 @@ def _with_ends_of(noisy: np.ndarray, lines: np.ndarray) -> np.ndarray:
     return result
 
 
-def _quiet_blocks(draft: Draft) -> Positions:
+def _quiet_blocks(draft: Draft) -> Ints:
     """Choose the parcels of some blocks in which nothing else happens.
 
     Neighbours share their vertices, so a block is surveyed anew as a whole or not at all.

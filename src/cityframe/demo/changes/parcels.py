@@ -6,7 +6,8 @@ import pandas as pd
 import shapely
 from shapely.geometry import Polygon
 
-from cityframe.demo.changes.draft import Draft, Flags, Positions
+from cityframe.demo.arrays import Flags, Floats, Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.demo.layout.book import NO_LOT
 from cityframe.model.change import ChangeKind
 
@@ -28,7 +29,7 @@ def change_parcels(draft: Draft) -> None:
     draft.note("parcels", rows, ChangeKind.ATTRIBUTES, ("registered_on", "expires_on"))
 
 
-def _other_tenure(draft: Draft, rows: Positions) -> npt.NDArray[np.str_]:
+def _other_tenure(draft: Draft, rows: Ints) -> npt.NDArray[np.str_]:
     is_state = draft.get("parcels", rows, "tenure") == "state"
     return np.where(is_state, "collective", "state")
 
@@ -61,7 +62,7 @@ def _halves(parcel: pd.Series) -> tuple[Polygon, Polygon]:
 def _child(parent: pd.Series, part: Polygon, place: int, draft: Draft) -> dict[str, object]:
     serial = _FIRST_CHILD + 2 * int(parent["serial"]) + place
     return {
-        **parent.to_dict(),
+        **{str(name): value for name, value in parent.items()},
         "parcel_id": f"{str(parent['parcel_id'])[:-5]}{serial:05d}",
         "registered_area_m2": round(part.area, 2),
         "registered_on": draft.day - np.timedelta64(30, "D"),
@@ -117,9 +118,9 @@ def shifted_border(one: Polygon, other: Polygon) -> tuple[Polygon, Polygon]:
     return Polygon(larger), Polygon(smaller)
 
 
-def _open_ring(shape: Polygon) -> npt.NDArray[np.float64]:
+def _open_ring(shape: Polygon) -> Floats:
     return np.asarray(shape.exterior.coords)[:-1]
 
 
-def _position(ring: npt.NDArray[np.float64], vertex: tuple[float, ...]) -> int:
+def _position(ring: Floats, vertex: tuple[float, ...]) -> int:
     return int(np.flatnonzero((ring == np.array(vertex)).all(axis=1))[0])

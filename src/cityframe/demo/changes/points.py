@@ -3,9 +3,10 @@
 import numpy as np
 import shapely
 
-from cityframe.demo.changes.draft import Draft, Flags, Positions
+from cityframe.demo.arrays import Flags, Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.demo.changes.shaping import directions, translated
-from cityframe.demo.things.land import poi_names
+from cityframe.demo.things.addresses import poi_names
 from cityframe.model.change import ChangeKind
 
 ADDRESS_RATES = {"moved": 0.001, "moved with new attributes": 0.0005, "attributes": 0.002}
@@ -54,7 +55,7 @@ def _quiet_addresses(draft: Draft) -> Flags:
     return flags
 
 
-def _change_status(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _change_status(draft: Draft, rows: Ints) -> tuple[str, ...]:
     is_valid = draft.get("addresses", rows, "status") == "valid"
     draft.set("addresses", rows, "status", np.where(is_valid, "temporary", "valid"))
     return ("status",)
@@ -86,7 +87,7 @@ def _can_open(draft: Draft) -> Flags:
     return flags
 
 
-def _relocate(draft: Draft, rows: Positions) -> Positions:
+def _relocate(draft: Draft, rows: Ints) -> Ints:
     """Move points of interest to a free address nearby; return those that found one."""
     addresses, pois = draft.things["addresses"], draft.things["pois"]
     is_free = draft.settled("addresses") & (addresses["status"] == "valid").to_numpy()
@@ -113,13 +114,13 @@ def _relocate(draft: Draft, rows: Positions) -> Positions:
     return np.array(moved, dtype=np.int64)
 
 
-def _new_phone(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _new_phone(draft: Draft, rows: Ints) -> tuple[str, ...]:
     phones = [f"0700-{one:07d}" for one in draft.random.integers(1_000_000, 1_999_999, len(rows))]
     draft.set("pois", rows, "phone", phones)
     return ("phone",)
 
 
-def _new_name(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _new_name(draft: Draft, rows: Ints) -> tuple[str, ...]:
     names = poi_names(draft.random, draft.get("pois", rows, "category").tolist())
     draft.set("pois", rows, "name", [f"新{name}{draft.delivery}店" for name in names])
     return ("name",)
@@ -146,6 +147,6 @@ def change_sensors(draft: Draft) -> None:
         draft.note("sensors", rows, ChangeKind.MOVED, changed)
 
 
-def _calibrate(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _calibrate(draft: Draft, rows: Ints) -> tuple[str, ...]:
     draft.set("sensors", rows, "calibrated_on", draft.day - np.timedelta64(3, "D"))
     return ("calibrated_on",)

@@ -1,12 +1,10 @@
 """Move, reshape and blur geometries; all results on whole millimetres."""
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 from shapely.geometry import Polygon
 
-Geometries = npt.NDArray[np.object_]
-Floats = npt.NDArray[np.float64]
+from cityframe.demo.arrays import Floats, Geometries
 
 _INSET_M = 0.5
 
@@ -49,7 +47,7 @@ def without_a_corner(shape: Polygon, keep: Geometries) -> Polygon | None:
 
     ``keep`` are points that must stay inside. The rest has between 55 and 92 % of the area.
     """
-    corners = np.asarray(shapely.oriented_envelope(shape).exterior.coords)[:4]
+    corners = shapely.get_coordinates(shapely.oriented_envelope(shape))[:4]
     for place in range(4):
         corner, along, up = (corners[(place + step) % 4] for step in (0, 1, 3))
         box = Polygon(
@@ -61,12 +59,10 @@ def without_a_corner(shape: Polygon, keep: Geometries) -> Polygon | None:
             ]
         )
         rest = _on_millimetres(shapely.difference(shape, box))
-        if (
-            isinstance(rest, Polygon)
-            and rest.is_valid
-            and 0.55 * shape.area <= rest.area <= 0.92 * shape.area
-            and shapely.contains(rest, keep).all()
-        ):
+        if not isinstance(rest, Polygon) or not rest.is_valid:
+            continue
+        is_enough = 0.55 * shape.area <= rest.area <= 0.92 * shape.area
+        if is_enough and shapely.contains(rest, keep).all():
             return rest
     return None
 
@@ -89,8 +85,9 @@ def with_an_annex(shape: Polygon, depth_m: float) -> Polygon | None:
         ]
     )
     whole = _on_millimetres(shapely.union(shape, annex))
-    is_good = isinstance(whole, Polygon) and whole.is_valid and whole.area > 1.02 * shape.area
-    return whole if is_good else None
+    if isinstance(whole, Polygon) and whole.is_valid and whole.area > 1.02 * shape.area:
+        return whole
+    return None
 
 
 def _on_millimetres(shape: shapely.Geometry) -> shapely.Geometry:

@@ -3,7 +3,8 @@
 import numpy as np
 import shapely
 
-from cityframe.demo.changes.draft import Draft, Positions
+from cityframe.demo.arrays import Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.model.change import ChangeKind
 
 RATES = {
@@ -38,7 +39,7 @@ def change_roads(draft: Draft) -> None:
         draft.note("roads", one, ChangeKind.ATTRIBUTES, alter(draft, one))
 
 
-def _realign(draft: Draft, rows: Positions) -> None:
+def _realign(draft: Draft, rows: Ints) -> None:
     """Displace the vertices between the ends sideways."""
     lines = draft.get("roads", rows, "geometry")
     xy = shapely.get_coordinates(lines).reshape(len(rows), -1, 2)
@@ -48,13 +49,13 @@ def _realign(draft: Draft, rows: Positions) -> None:
     draft.set("roads", rows, "geometry", shapely.linestrings(np.round(xy, 3)))
 
 
-def _resurface(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _resurface(draft: Draft, rows: Ints) -> tuple[str, ...]:
     is_asphalt = draft.get("roads", rows, "surface") == "asphalt"
     draft.set("roads", rows, "surface", np.where(is_asphalt, "concrete", "asphalt"))
     return ("surface",)
 
 
-def _widen(draft: Draft, rows: Positions) -> tuple[str, ...]:
+def _widen(draft: Draft, rows: Ints) -> tuple[str, ...]:
     width = draft.get("roads", rows, "width_m").astype(float)
     lanes = draft.get("roads", rows, "lanes").astype(int)
     draft.set("roads", rows, "width_m", width + 1.5)

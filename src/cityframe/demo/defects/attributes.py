@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from cityframe.demo.changes.draft import Draft, Flags, Positions
+from cityframe.demo.arrays import Flags, Geometries, Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.demo.truth import TrueDefect
 
-Values = Callable[[Draft, Positions], object]
+Values = Callable[[Draft, Ints], object]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ _NULLABLE: dict[str, dict[str, str]] = {"buildings": {"floors": "Int64", "househ
 
 
 def _times(column: str, factor: float) -> Values:
-    def values(draft: Draft, rows: Positions) -> object:
+    def values(draft: Draft, rows: Ints) -> object:
         table = draft.things[layer_of[column]]
         return np.round(table[column].to_numpy(dtype=float)[rows] * factor, 1)
 
@@ -65,16 +65,16 @@ def _times(column: str, factor: float) -> Values:
     return values
 
 
-def _uphill(draft: Draft, rows: Positions) -> object:
+def _uphill(draft: Draft, rows: Ints) -> object:
     start = draft.get("sewer_pipes", rows, "invert_start_m").astype(float)
     return np.round(start + 0.8, 3)
 
 
-def _garbled(draft: Draft, rows: Positions) -> object:
+def _garbled(draft: Draft, rows: Ints) -> object:
     return [f"{str(name)[:-1]}\ufffd" for name in draft.get("pois", rows, "name")]
 
 
-def _far_address(draft: Draft, rows: Positions) -> object:
+def _far_address(draft: Draft, rows: Ints) -> object:
     """Return the address text furthest from each point of interest in the stretch."""
     addresses = draft.things["addresses"]
     is_known = draft.settled("addresses") & (addresses["stray_since"] == 0).to_numpy()
@@ -98,16 +98,16 @@ def _has_expiry(draft: Draft) -> Flags:
 
 
 def _constant(value: object) -> Values:
-    def values(draft: Draft, rows: Positions) -> object:
+    def values(draft: Draft, rows: Ints) -> object:
         del draft
-        filled: npt.NDArray[np.object_] = np.full(len(rows), value, dtype=object)
+        filled: Geometries = np.full(len(rows), value, dtype=object)
         return filled
 
     return values
 
 
 def _day(text: str) -> Values:
-    def values(draft: Draft, rows: Positions) -> object:
+    def values(draft: Draft, rows: Ints) -> object:
         del draft
         return np.full(len(rows), np.datetime64(text))
 

@@ -1,12 +1,12 @@
 """Records with a wrong geometry or key: each is returned, so that nothing changes."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import shapely
 from shapely.geometry import Polygon
 
-from cityframe.demo.changes.draft import DEFECTS_EACH, Draft, Positions
+from cityframe.demo.arrays import Flags, Floats, Ints
+from cityframe.demo.changes.draft import DEFECTS_EACH, Draft
 from cityframe.demo.layers import KEYS
 from cityframe.demo.truth import TrueDefect
 
@@ -34,12 +34,10 @@ def _returned(
     )
 
 
-def _plain(draft: Draft) -> npt.NDArray[np.bool_]:
+def _plain(draft: Draft) -> Flags:
     """Return the settled buildings that are rectangles."""
     shapes = draft.things["buildings"]["geometry"].to_numpy()
-    is_plain: npt.NDArray[np.bool_] = draft.settled("buildings") & (
-        shapely.get_num_coordinates(shapes) == 5
-    )
+    is_plain: Flags = draft.settled("buildings") & (shapely.get_num_coordinates(shapes) == 5)
     return is_plain
 
 
@@ -96,9 +94,7 @@ def _lost_places(draft: Draft) -> None:
     _returned(draft, rule, "sensors", draft.keys("sensors", rows), "longitude for latitude")
 
 
-def _more(
-    draft: Draft, layer: str, template: Positions, keys: list[str], shapes: list[Polygon]
-) -> None:
+def _more(draft: Draft, layer: str, template: Ints, keys: list[str], shapes: list[Polygon]) -> None:
     """Deliver records like those of the state, but with keys and geometries of their own."""
     rows = draft.things[layer].iloc[template].assign(is_alive=True)
     rows[KEYS[layer]] = keys
@@ -106,7 +102,7 @@ def _more(
     draft.deliver_more(layer, pd.DataFrame(rows))
 
 
-def false_keys(draft: Draft, layer: str, template: Positions, letter: int) -> list[str]:
+def false_keys(draft: Draft, layer: str, template: Ints, letter: int) -> list[str]:
     """Return keys of the right form that no feature has; two may be for one parcel or block."""
     first = 9000 + 100 * letter + DEFECTS_EACH * draft.delivery % 100
     return [
@@ -124,15 +120,14 @@ def _too_small(draft: Draft) -> None:
     _returned(draft, rule, "buildings", keys, "a building of one square metre")
 
 
-def _corners(draft: Draft, rows: Positions) -> list[npt.NDArray[np.float64]]:
+def _corners(draft: Draft, rows: Ints) -> list[Floats]:
     return [
         np.asarray(shape.exterior.coords)[0] for shape in draft.get("buildings", rows, "geometry")
     ]
 
 
-def _square_at(corner: npt.NDArray[np.float64]) -> Polygon:
-    x, y = corner
-    return shapely.box(x, y, x + 1, y + 1)
+def _square_at(corner: Floats) -> Polygon:
+    return Polygon(corner + np.array([[0, 0], [1, 0], [1, 1], [0, 1]]))
 
 
 def _slivers(draft: Draft) -> None:

@@ -3,12 +3,15 @@
 Each changes the framework, and is mended by the delivery after.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import shapely
 from shapely.geometry import LineString, Polygon
 
-from cityframe.demo.changes.draft import Draft, Positions
+from cityframe.demo.arrays import Ints
+from cityframe.demo.changes.draft import Draft
 from cityframe.demo.changes.parcels import can_shift, shifted_border
 from cityframe.demo.changes.shaping import translated
 from cityframe.demo.defects.geometry import false_keys
@@ -53,14 +56,14 @@ def _note(
     draft: Draft,
     rule: str,
     layer: str,
-    pairs: list[tuple[str, ...]],
+    pairs: Iterable[tuple[str, ...]],
     note: str,
     also: tuple[str, ...] = (),
 ) -> None:
     draft.note_defects(TrueDefect(rule, layer, keys, note, False, also) for keys in pairs)
 
 
-def _new_buildings(draft: Draft, rows: Positions, letter: int, shapes: list[Polygon]) -> list[str]:
+def _new_buildings(draft: Draft, rows: Ints, letter: int, shapes: list[Polygon]) -> list[str]:
     """Deliver more buildings, with the attributes of others."""
     keys = false_keys(draft, "buildings", rows, letter)
     if keys:
@@ -108,8 +111,8 @@ def _buildings_on_roads(draft: Draft) -> None:
 def _square_on(line: LineString) -> Polygon:
     point = shapely.line_interpolate_point(line, 0.4, normalized=True)
     x, y = np.round(shapely.get_coordinates(point)[0], 2)
-    half = _ON_ROAD_M / 2
-    return shapely.box(x - half, y - half, x + half, y + half)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * _ON_ROAD_M / 2
+    return Polygon(corners + np.array([x, y]))
 
 
 def _lost_parcels(draft: Draft) -> None:
@@ -122,7 +125,7 @@ def _lost_parcels(draft: Draft) -> None:
     _note(draft, rule, "buildings", [(key,) for key in keys], "of a parcel that is not there")
 
 
-def _reshape_parcels(draft: Draft, rows: Positions, shapes: list[Polygon]) -> list[str]:
+def _reshape_parcels(draft: Draft, rows: Ints, shapes: list[Polygon]) -> list[str]:
     """Deliver parcels in another shape, their registered areas with them."""
     after = np.array(shapes, dtype=object)
     draft.deliver("parcels", rows, "geometry", after)
@@ -132,7 +135,7 @@ def _reshape_parcels(draft: Draft, rows: Positions, shapes: list[Polygon]) -> li
     return keys
 
 
-def _neighbours(draft: Draft, rule: str) -> tuple[Positions, Positions]:
+def _neighbours(draft: Draft, rule: str) -> tuple[Ints, Ints]:
     rows = draft.pick_some("parcels", draft.due(rule), can_shift(draft))
     partners = draft.get("parcels", rows, "partner").astype(np.int64)
     draft.touch("parcels", partners)
@@ -168,10 +171,8 @@ def _dented(one: Polygon, other: Polygon) -> Polygon:
     strip = Polygon(
         [at[0] - aside, at[1] - aside, at[1] + _DENT_M * aside, at[0] + _DENT_M * aside]
     )
-    dented: Polygon = shapely.transform(
-        shapely.difference(other, strip), lambda xy: np.round(xy, 3)
-    )
-    return dented
+    rest = shapely.difference(other, strip)
+    return Polygon(np.round(shapely.get_coordinates(rest), 3))
 
 
 def _short_roads(draft: Draft) -> None:

@@ -3,10 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from cityframe.demo.arrays import Days
 from cityframe.demo.changes.boundaries import has_boundaries
 from cityframe.demo.changes.draft import Draft
 from cityframe.demo.feeds.columns import BASE_SURVEY, BOUNDARIES, NETWORK_SURVEY
@@ -43,7 +42,7 @@ _GEOMETRY = {
 class DeliveryWriter:
     """The files of one delivery while they are written, stretch by stretch."""
 
-    def __init__(self, folder: Path, delivery: int, days: npt.NDArray[np.datetime64]) -> None:
+    def __init__(self, folder: Path, delivery: int, days: Days) -> None:
         self.folder = folder
         self.delivery = delivery
         self.features: Counter[str] = Counter()

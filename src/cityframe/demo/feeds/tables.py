@@ -4,17 +4,18 @@ import csv
 import re
 import sqlite3
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import openpyxl
 import pandas as pd
 import shapely
 from pyproj import Transformer
 
+from cityframe.demo.arrays import Days
 from cityframe.demo.feeds.columns import ADDRESSES, HOUSING, POIS, SENSORS, Feed
 from cityframe.demo.feeds.vector import source_table
 from cityframe.demo.layout.plan import CRS
@@ -47,7 +48,7 @@ class AddressDatabase:
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute(_CREATE)
 
-    def write(self, rows: pd.DataFrame, days: npt.NDArray[np.datetime64]) -> None:
+    def write(self, rows: pd.DataFrame, days: Days) -> None:
         """Add addresses; ``days`` are those of all deliveries up to this one."""
         geometry = rows["geometry"].to_numpy()
         places = zip(
@@ -66,14 +67,14 @@ class AddressDatabase:
         self._connection.close()
 
 
-def saved_at(rows: pd.DataFrame, days: npt.NDArray[np.datetime64]) -> list[str]:
+def saved_at(rows: pd.DataFrame, days: Days) -> list[str]:
     """Return when each address was last saved: within the day before its delivery.
 
     What stood at the first delivery was saved in the ten months before.
     """
     saved_in = rows["saved_in"].to_numpy()
     spread = rows.index.to_numpy()
-    before = np.where(saved_in == 1, spread * 37 % 300 * 24, 1 + spread % 20)
+    before = np.where(saved_in == 1, 24 + spread * 37 % 300 * 24, 1 + spread % 20)
     moments = days[saved_in - 1].astype("datetime64[h]") - before.astype("timedelta64[h]")
     texts = np.datetime_as_string(moments.astype("datetime64[s]"))
     return [text.replace("T", " ") for text in texts.tolist()]
@@ -106,7 +107,7 @@ def poi_records(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
 
     One address in `_ODD_SPELLING` is written with full-width digits and a space.
     """
-    odd = [int(key[-4:]) % _ODD_SPELLING == 0 for key in rows["poi_id"]]
+    odd = [zlib.crc32(key.encode()) % _ODD_SPELLING == 0 for key in rows["poi_id"]]
     spelled = [
         text.translate(_FULL_WIDTH).replace("区", "区 ", 1) if is_odd else text
         for text, is_odd in zip(rows["address"], odd, strict=True)

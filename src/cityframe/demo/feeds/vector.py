@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,16 @@ import shapely
 from cityframe.demo.feeds.columns import FIELD_NOTES, Feed
 from cityframe.demo.layout.plan import CRS
 
+ArrowArray: TypeAlias = "pa.Array[Any]"
+
 ENCODING = "GBK"
 _DATE_OF_DBF = slice(1, 4)
 _FIXED_TIME = (2024, 1, 1, 0, 0, 0)
 
 
-def source_table(rows: pd.DataFrame, feed: Feed) -> dict[str, pa.Array]:
+def source_table(rows: pd.DataFrame, feed: Feed) -> dict[str, ArrowArray]:
     """Return the columns of a feed as Arrow arrays, in the source's words."""
-    arrays: dict[str, pa.Array] = {}
+    arrays: dict[str, ArrowArray] = {}
     for attribute, name in feed.columns.items():
         column = rows[attribute]
         words = feed.words.get(attribute)

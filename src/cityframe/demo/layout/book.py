@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import shapely
 from shapely.geometry import Polygon
 
+from cityframe.demo.arrays import Ints
 from cityframe.demo.layout.blocks import BlockKind, Lot, build_block
 
 SHIFT_M = 4.0
@@ -21,14 +21,19 @@ SHIFT_M = 4.0
 
 NO_LOT = -1
 
-_HOUSE_TYPES = {
+_LOT_TYPES: dict[str, type | str] = {
+    "geometry": object, "land_use": "str", "side": "int64", "middle_x": "float64",
+    "middle_y": "float64", "cut_from": "int64", "cut_to": "int64", "partner": "int64",
+    "kind": "str",
+}  # fmt: skip
+_HOUSE_TYPES: dict[str, type | str] = {
     "geometry": object, "lot": "int64", "number": "int64", "use": "str", "floors_low": "int64",
     "floors_high": "int64", "storey_m": "float64", "era_low": "int64", "era_high": "int64",
-    "is_reserve": "bool",
+    "is_reserve": "bool", "room_m": "float64",
 }  # fmt: skip
+_DOOR_TYPES: dict[str, type | str] = {"geometry": object, "house": "int64", "unit": "int64"}
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Row = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,6 @@ class TemplateBook:
         ``geometry`` (a point in the house), ``house``, ``unit`` (0 for the only one).
     lot_start, house_start, door_start : ndarray
         First row of each template, and the total at the end.
-    standing : ndarray
-        Number of houses of each template that are no reserve.
     """
 
     lots: pd.DataFrame
@@ -61,38 +64,53 @@ class TemplateBook:
     lot_start: Ints
     house_start: Ints
     door_start: Ints
-    standing: Ints
 
 
-def make_book(templates: Sequence[tuple[BlockKind, float, float, int]], seed: int) -> TemplateBook:
-    """Return the book of the templates (kind, width, height, variant), in their order."""
-    drawn = [_template(*template, seed) for template in templates]
-    lots, houses, doors = zip(*drawn, strict=True)
-    sizes = np.array([[0, 0, 0], *([len(part) for part in parts] for parts in drawn)])
-    lot_start, house_start, door_start = np.cumsum(sizes, axis=0).T
-    return TemplateBook(
-        lots=pd.concat(lots, ignore_index=True),
-        houses=pd.concat(houses, ignore_index=True),
-        doors=pd.concat(doors, ignore_index=True),
-        lot_start=lot_start,
-        house_start=house_start,
-        door_start=door_start,
-        standing=np.array([int((~table["is_reserve"]).sum()) for table in houses]),
-    )
+Template = tuple[BlockKind, float, float, int]
+"""Kind, width, height (metres) and variant of a block."""
 
 
 @functools.lru_cache(maxsize=1024)
-def _template(
-    kind: BlockKind, width: float, height: float, variant: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the tables of lots, houses and doors of one template."""
+def lots_of(template: Template, seed: int) -> tuple[Lot, ...]:
+    """Return the lots of a template."""
+    kind, width, height, variant = template
     number = list(BlockKind).index(kind)
     random = np.random.default_rng([seed, 1, number, int(width), int(height), variant])
-    lots = build_block(kind, width, height, random)
-    return _lot_table(lots, kind, width, height), _house_table(lots), _door_table(lots)
+    return tuple(build_block(kind, width, height, random))
 
 
-def _lot_table(lots: list[Lot], kind: BlockKind, width: float, height: float) -> pd.DataFrame:
+def standing_houses(template: Template, seed: int) -> int:
+    """Return how many houses of a template are no reserve."""
+    lots = lots_of(template, seed)
+    return sum(not house.is_reserve for lot in lots for house in lot.houses)
+
+
+def make_book(templates: Sequence[Template], seed: int) -> TemplateBook:
+    """Return the book of templates, in their order."""
+    drawn = [lots_of(template, seed) for template in templates]
+    lots = [_lot_rows(part, template) for part, template in zip(drawn, templates, strict=True)]
+    houses, doors = [_house_rows(part) for part in drawn], [_door_rows(part) for part in drawn]
+    return TemplateBook(
+        lots=_table(lots, _LOT_TYPES),
+        houses=_table(houses, _HOUSE_TYPES),
+        doors=_table(doors, _DOOR_TYPES),
+        lot_start=_starts(lots),
+        house_start=_starts(houses),
+        door_start=_starts(doors),
+    )
+
+
+def _table(parts: list[list[Row]], types: dict[str, type | str]) -> pd.DataFrame:
+    rows = [row for part in parts for row in part]
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+def _starts(parts: list[list[Row]]) -> Ints:
+    return np.cumsum([0, *(len(part) for part in parts)])
+
+
+def _lot_rows(lots: Sequence[Lot], template: Template) -> list[Row]:
+    kind, width, height, _ = template
     corners = {
         corner
         for lot in lots
@@ -117,22 +135,17 @@ def _lot_table(lots: list[Lot], kind: BlockKind, width: float, height: float) ->
         [rings[place].index(end) for end in cuts[place]] if place in cuts else [-1, -1]
         for place in range(len(lots))
     ]
-    return pd.DataFrame(
-        {
-            "geometry": [Polygon(ring) for ring in rings],
-            "land_use": [lot.land_use for lot in lots],
-            "side": [_street_side(lot, width, height) for lot in lots],
-            "middle_x": [(lot.west + lot.east) / 2 for lot in lots],
-            "middle_y": [(lot.south + lot.north) / 2 for lot in lots],
-            "cut_from": [min(pair) for pair in ends],
-            "cut_to": [max(pair) for pair in ends],
-            "partner": [partners.get(place, NO_LOT) for place in range(len(lots))],
-            "kind": kind.value,
-        }
-    )
+    return [
+        (
+            Polygon(rings[place]), lot.land_use, _street_side(lot, width, height),
+            (lot.west + lot.east) / 2, (lot.south + lot.north) / 2,
+            min(ends[place]), max(ends[place]), partners.get(place, NO_LOT), kind.value,
+        )
+        for place, lot in enumerate(lots)
+    ]  # fmt: skip
 
 
-def _shift_partners(lots: list[Lot]) -> dict[int, int]:
+def _shift_partners(lots: Sequence[Lot]) -> dict[int, int]:
     """Return the pairs of lots with a whole common border and room behind it."""
     partners: dict[int, int] = {}
     taken: set[int] = set()
@@ -175,34 +188,31 @@ def _street_side(lot: Lot, width: float, height: float) -> int:
     return borders.index(True) if any(borders) else -1
 
 
-def _house_table(lots: list[Lot]) -> pd.DataFrame:
-    rows = [
+def _house_rows(lots: Sequence[Lot]) -> list[Row]:
+    room = iter(_room(lots))
+    return [
         (
             house.footprint, place, number if len(lot.houses) > 1 else 0, house.use,
-            *house.floors, house.storey_m, *house.era, house.is_reserve,
+            *house.floors, house.storey_m, *house.era, house.is_reserve, next(room),
         )
         for place, lot in enumerate(lots)
         for number, house in enumerate(lot.houses, start=1)
     ]  # fmt: skip
-    # types said, or a block without houses would turn the columns of the whole book to objects
-    table = pd.DataFrame(rows, columns=list(_HOUSE_TYPES)).astype(_HOUSE_TYPES)
-    table["room_m"] = _room(lots)
-    return table
 
 
-def _room(lots: list[Lot]) -> list[float]:
+def _room(lots: Sequence[Lot]) -> list[float]:
     room: list[float] = []
     for lot in lots:
         border = shapely.box(lot.west, lot.south, lot.east, lot.north).exterior
         shapes = np.array([house.footprint for house in lot.houses], dtype=object)
         for place, shape in enumerate(shapes):
-            others = np.append(np.delete(shapes, place), border)
+            others = [border, *np.delete(shapes, place)]
             room.append(float(shapely.distance(shape, others).min()))
     return room
 
 
-def _door_table(lots: list[Lot]) -> pd.DataFrame:
-    rows = []
+def _door_rows(lots: Sequence[Lot]) -> list[Row]:
+    rows: list[Row] = []
     houses = [house for lot in lots for house in lot.houses]
     for place, house in enumerate(houses):
         if house.units == 1:
@@ -212,6 +222,4 @@ def _door_table(lots: list[Lot]) -> pd.DataFrame:
         for unit in range(1, house.units + 1):
             x = west + (east - west) * (unit - 0.5) / house.units
             rows.append((shapely.Point(x, (south + north) / 2), place, unit))
-    return pd.DataFrame(rows, columns=["geometry", "house", "unit"]).astype(
-        {"geometry": object, "house": "int64", "unit": "int64"}
-    )
+    return rows

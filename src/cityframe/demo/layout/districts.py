@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from cityframe.demo.arrays import Ints
 from cityframe.demo.layout.names import CITY_CODE, DISTRICT_NAMES, STREET_NAMES, chinese_number
-
-Ints = npt.NDArray[np.int64]
 
 BLOCKS_A_STREET = 48
 MAX_BLOCKS_A_STREET = 900
@@ -56,7 +54,9 @@ def divide(rows: int, columns: int, buildings: int, random: np.random.Generator)
     shifted = np.clip(np.arange(columns)[None, :] + shift[:, None], 0, columns - 1)
     district = part_y[:, None] * across + part_x[shifted]
     street = np.zeros((rows, columns), dtype=np.int64)
-    codes, names, owners = [], [], []
+    codes: list[str] = []
+    names: list[str] = []
+    owners: list[int] = []
     for number in range(across * up):
         code = f"{CITY_CODE[:4]}{number + 2:02d}"
         # by the shifted columns, so that the inner borders jog like the outer ones

@@ -8,15 +8,12 @@ about one for fifteen buildings.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from cityframe.demo.arrays import Floats, Geometries, Ints
 from cityframe.demo.layout.blocks import HEIGHTS_M, WIDTHS_M, BlockKind
-from cityframe.demo.layout.book import TemplateBook, make_book
+from cityframe.demo.layout.book import Template, TemplateBook, make_book, standing_houses
 from cityframe.demo.layout.districts import Districts, divide
 from cityframe.errors import DeclarationError
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 CRS = "EPSG:4547"
 """CGCS2000, 3-degree Gauss-Kruger zone around 114° E, metres."""
@@ -69,7 +66,7 @@ class CityPlan:
     Attributes
     ----------
     x, y : ndarray
-        Positions of the north-south and of the east-west street lines, in metres, unwarped.
+        Ints of the north-south and of the east-west street lines, in metres, unwarped.
     x_class, y_class : ndarray
         Class of each line: `LOCAL`, `SECONDARY`, `ARTERIAL`.
     template : ndarray, rows × columns
@@ -114,7 +111,8 @@ class CityPlan:
         north = y + _WAVE_HEIGHT_M * np.sin(2 * np.pi * x / _WAVE_M + 1.9)
         cos, sin = np.cos(_ROTATION), np.sin(_ROTATION)
         turned = np.column_stack([cos * east - sin * north, sin * east + cos * north])
-        return np.round(turned + np.array(ORIGIN_M), 3)
+        placed: Floats = np.round(turned + np.array(ORIGIN_M), 3)
+        return placed
 
     def ground_m(self, xy: Floats) -> Floats:
         """Return the height of the ground at places of the plan: it falls to the south-east."""
@@ -166,8 +164,8 @@ def _draw(buildings: int, seed: int, *, columns: int, rows: int) -> CityPlan | N
     kinds = _block_kinds(rows, columns, np.random.default_rng([seed, 2]))
     variants = np.random.default_rng([seed, 3]).integers(VARIANTS, size=(rows, columns))
     template, keys = _templates(kinds, widths, heights, variants, river_row)
-    book = make_book(keys, seed)
-    standing = np.where(template >= 0, book.standing[template], 0)
+    houses = np.array([standing_houses(key, seed) for key in keys])
+    standing = np.where(template != NO_BLOCK, houses[template], 0)
     before = np.cumsum(standing).reshape(standing.shape) - standing
     if before[-1, -1] + standing[-1, -1] < buildings:
         return None
@@ -175,7 +173,8 @@ def _draw(buildings: int, seed: int, *, columns: int, rows: int) -> CityPlan | N
     return CityPlan(
         seed=seed, buildings=buildings, x=x, y=y, x_class=x_class, y_class=y_class,
         template=template, standing=standing, river_row=river_row,
-        districts=divide(rows, columns, buildings, np.random.default_rng([seed, 4])), book=book,
+        districts=divide(rows, columns, buildings, np.random.default_rng([seed, 4])),
+        book=make_book(keys, seed),
     )  # fmt: skip
 
 
@@ -189,7 +188,7 @@ def _lines(sizes: Floats) -> tuple[Floats, Ints]:
     return positions, classes
 
 
-def _block_kinds(rows: int, columns: int, random: np.random.Generator) -> npt.NDArray[np.object_]:
+def _block_kinds(rows: int, columns: int, random: np.random.Generator) -> Geometries:
     row, column = np.mgrid[0:rows, 0:columns]
     radius = np.hypot(
         (row - rows / 2) / (rows / 2), (column - columns / 2) / (columns / 2)
@@ -206,16 +205,16 @@ def _block_kinds(rows: int, columns: int, random: np.random.Generator) -> npt.ND
 
 
 def _templates(
-    kinds: npt.NDArray[np.object_], widths: Floats, heights: Floats, variants: Ints, river_row: int
-) -> tuple[Ints, list[tuple[BlockKind, float, float, int]]]:
+    kinds: Geometries, widths: Floats, heights: Floats, variants: Ints, river_row: int
+) -> tuple[Ints, list[Template]]:
     """Return the number of each block's template, and the templates in that order."""
-    numbers: dict[tuple[BlockKind, float, float, int], int] = {}
+    numbers: dict[Template, int] = {}
     template = np.full(kinds.shape, NO_BLOCK, dtype=np.int64)
     for row, column in np.ndindex(kinds.shape):
         if row == river_row:
             continue
         key = (
-            BlockKind(kinds[row, column]), float(widths[column]), float(heights[row]),
+            BlockKind(str(kinds[row, column])), float(widths[column]), float(heights[row]),
             int(variants[row, column]),
         )  # fmt: skip
         template[row, column] = numbers.setdefault(key, len(numbers))

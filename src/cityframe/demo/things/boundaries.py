@@ -1,12 +1,12 @@
 """Boundaries of the city, its districts and its streets (街道), nested exactly."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import shapely
 
+from cityframe.demo.arrays import Floats, Geometries, Ints
 from cityframe.demo.layout.names import CITY_CODE, CITY_NAME
-from cityframe.demo.layout.plan import CityPlan, Ints
+from cityframe.demo.layout.plan import CityPlan
 from cityframe.demo.things.stretch import fresh
 
 _SHARES = np.array([0.0, 1 / 3, 2 / 3])
@@ -46,7 +46,7 @@ def boundaries(plan: CityPlan) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _cells(plan: CityPlan) -> npt.NDArray[np.object_]:
+def _cells(plan: CityPlan) -> Geometries:
     """Return the cell of each block up to the axes of its streets, row by row."""
     x0, x1 = plan.x[:-1], plan.x[1:]
     y0, y1 = plan.y[:-1], plan.y[1:]
@@ -56,30 +56,25 @@ def _cells(plan: CityPlan) -> npt.NDArray[np.object_]:
     west = np.stack(np.broadcast_arrays(x0[None, :, None], _between(y1, y0)[:, None]), axis=-1)
     ring = np.concatenate([south, east, north, west], axis=2).reshape(-1, 12, 2)
     placed = plan.place(ring.reshape(-1, 2)).reshape(ring.shape)
-    cells: npt.NDArray[np.object_] = shapely.polygons(placed)
-    return cells
+    return np.asarray(shapely.polygons(placed), dtype=object)
 
 
-def _between(
-    start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _between(start: Floats, end: Floats) -> Floats:
     # the roads' formula from west to east and south to north, so that the floats are the same
     low, high = np.minimum(start, end)[:, None], np.maximum(start, end)[:, None]
     shares = _SHARES if (start < end).all() else np.array([1.0, 2 / 3, 1 / 3])
-    points: npt.NDArray[np.float64] = low + shares * (high - low)
+    points: Floats = low + shares * (high - low)
     return points
 
 
-def _unions(parts: npt.NDArray[np.object_], group: Ints) -> npt.NDArray[np.object_]:
+def _unions(parts: Geometries, group: Ints) -> Geometries:
     return np.array(
         [shapely.coverage_union_all(parts[group == one]) for one in range(group.max() + 1)],
         dtype=object,
     )
 
 
-def _exchanged(
-    plan: CityPlan, cells: npt.NDArray[np.object_], street: Ints
-) -> dict[int, shapely.Geometry]:
+def _exchanged(plan: CityPlan, cells: Geometries, street: Ints) -> dict[int, shapely.Geometry]:
     """Return the outlines of two streets after one block changed over, both still whole."""
     grid = street.reshape(plan.rows, plan.columns)
     for row in range(1, plan.rows - 1):
@@ -90,12 +85,13 @@ def _exchanged(
                 continue
             after = street.copy()
             after[row * plan.columns + column] = taker
-            outlines = {
+            outlines: dict[int, shapely.Geometry] = {
                 one: shapely.coverage_union_all(cells[after == one]) for one in (giver, taker)
             }
-            if all(
-                outline.geom_type == "Polygon" and not outline.interiors
-                for outline in outlines.values()
-            ):
+            if all(_is_whole(outline) for outline in outlines.values()):
                 return outlines
     return {}
+
+
+def _is_whole(outline: shapely.Geometry) -> bool:
+    return isinstance(outline, shapely.Polygon) and not outline.interiors

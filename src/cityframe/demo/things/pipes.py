@@ -8,11 +8,11 @@ south-east, so east-west sewers flow east and north-south ones flow south.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from cityframe.demo.layout.plan import CityPlan, Floats
+from cityframe.demo.arrays import Days, Flags, Floats, Geometries
+from cityframe.demo.layout.plan import CityPlan
 from cityframe.demo.things.streets import along
 from cityframe.demo.things.stretch import Stretch, fresh
 
@@ -25,7 +25,7 @@ RESERVED_LATERALS = 0.2
 
 _WATER_DIAMETERS = np.array([200, 400, 800])
 _SEWER_DIAMETERS = np.array([400, 600, 1000])
-Names = npt.NDArray[np.object_]
+Names = Geometries
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def sewer(plan: CityPlan, stretch: Stretch, edges: pd.DataFrame) -> dict[str, pd
     }
 
 
-def _invert(plan: CityPlan, places: Floats, is_lateral: npt.NDArray[np.bool_]) -> Floats:
+def _invert(plan: CityPlan, places: Floats, is_lateral: Flags) -> Floats:
     invert: Floats = plan.ground_m(places) - _SEWER_DEPTH_M + _LATERAL_RISE_M * is_lateral
     return invert
 
@@ -225,7 +225,7 @@ def _pipe_table(chain: _Chain, laterals: pd.DataFrame, start: str, end: str) -> 
     return pd.concat([street, laterals], ignore_index=True)
 
 
-def _turned(pipes: pd.DataFrame, is_turned: npt.NDArray[np.bool_]) -> pd.DataFrame:
+def _turned(pipes: pd.DataFrame, is_turned: Flags) -> pd.DataFrame:
     """Return the pipes with start and end exchanged where asked."""
     pairs = (("from_node", "to_node"), ("x0", "x1"), ("y0", "y1"))
     turned = {
@@ -281,22 +281,19 @@ def _node_table(
     )
 
 
-def _alive(table: pd.DataFrame, has_lateral: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _alive(table: pd.DataFrame, has_lateral: Flags) -> Flags:
     is_lateral = table["is_lateral"].to_numpy()
-    alive: npt.NDArray[np.bool_] = ~is_lateral | has_lateral[table["edge"].to_numpy()]
+    alive: Flags = ~is_lateral | has_lateral[table["edge"].to_numpy()]
     return alive
 
 
-def _lines(
-    plan: CityPlan, pipes: pd.DataFrame, heights: list[Floats] | None
-) -> npt.NDArray[np.object_]:
+def _lines(plan: CityPlan, pipes: pd.DataFrame, heights: list[Floats] | None) -> Geometries:
     ends = [plan.place(pipes[[f"x{end}", f"y{end}"]].to_numpy()) for end in (0, 1)]
     if heights is not None:
         ends = [np.column_stack(pair) for pair in zip(ends, heights, strict=True)]
-    lines: npt.NDArray[np.object_] = shapely.linestrings(np.stack(ends, axis=1))
-    return lines
+    return np.asarray(shapely.linestrings(np.stack(ends, axis=1)), dtype=object)
 
 
-def _installed(random: np.random.Generator, count: int) -> npt.NDArray[np.datetime64]:
+def _installed(random: np.random.Generator, count: int) -> Days:
     days = random.integers(0, 35 * 365, count).astype("timedelta64[D]")
     return np.datetime64("1986-01-01") + days

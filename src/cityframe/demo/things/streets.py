@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from cityframe.demo.layout.plan import ARTERIAL, CityPlan, Floats, Ints
-from cityframe.demo.things.land import road_names
+from cityframe.demo.arrays import Floats, Ints
+from cityframe.demo.layout.plan import ARTERIAL, CityPlan
+from cityframe.demo.layout.street_names import road_names
 from cityframe.demo.things.stretch import Stretch, fresh
 
 ROAD_CLASSES = ("local", "secondary", "arterial")

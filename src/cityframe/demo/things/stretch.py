@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cityframe.demo.layout.plan import NO_BLOCK, CityPlan, Ints
+from cityframe.demo.arrays import Flags, Ints
+from cityframe.demo.layout.plan import NO_BLOCK, CityPlan
 
 BUILDINGS_A_STRETCH = 16_000
 """A stretch is what is held in memory at once."""
@@ -54,6 +55,6 @@ def repeated(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
     return start[owner] + np.arange(len(owner)) - first[owner], owner
 
 
-def fresh(table: pd.DataFrame, is_alive: object = True) -> pd.DataFrame:
+def fresh(table: pd.DataFrame, is_alive: Flags | bool = True) -> pd.DataFrame:
     """Return the table with the generator's columns for rows that nothing has changed yet."""
     return table.assign(is_alive=is_alive, touched=NEVER).astype({"is_alive": bool})
