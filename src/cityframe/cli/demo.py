@@ -81,7 +81,7 @@ def _release_line(one: "DemoCycle") -> str:
     changes = sum(sum(layer.changes.values()) for layer in one.release.layers)
     return (
         f"release {one.release.number} ({one.cycle}): {len(one.release.layers)} layers, "
-        f"{features:,} features, {changes:,} changes, {sum(one.findings.values()):,} findings"
+        f"{features:,} features, {changes:,} changes, {one.findings:,} findings"
     )
 
 

@@ -1,8 +1,9 @@
 """Run DAGs to their end in this one process, without a scheduler.
 
 ``python -m cityframe.orchestration.local_run --home DIR DAG...`` runs the DAGs one after another
-and stops at the first that fails. Airflow and the pipeline are imported once: a small run takes a
-quarter of a second, not the ten that a command of Airflow needs for each.
+and stops at the first that fails; without a DAG it only makes the database. Airflow and the
+pipeline are imported once: a small run takes a quarter of a second, not the ten that a command of
+Airflow needs for each.
 """
 
 import argparse
@@ -80,16 +81,17 @@ def run_dag(dag: "DAG", *, say: Say, gate_poll_s: float | None = None) -> bool:
     started = time.monotonic()
 
     def say_task(context: Any) -> None:
-        say(f"  {time.monotonic() - started:5.1f} s  {context['ti'].task_id}")
+        say(f"    {dag.dag_id} +{time.monotonic() - started:5.1f} s  {context['ti'].task_id}")
 
-    for task in dag.tasks:
-        task.on_success_callback = [say_task]
+    if len(dag.tasks) > 1:
+        for task in dag.tasks:
+            task.on_success_callback = [say_task]
     run = dag.test()
     ends = {one.task_id: str(one.state) for one in run.get_task_instances()}
     failed = [name for name, state in ends.items() if state == "failed"]
     skipped = ", nothing to do" if "skipped" in ends.values() else ""
     why = f" at {', '.join(failed)}" if failed else skipped
-    say(f"{dag.dag_id}: {run.state}{why}, {time.monotonic() - started:.1f} s")
+    say(f"    {dag.dag_id}: {run.state}{why}, {time.monotonic() - started:.1f} s")
     return bool(run.state == "success")
 
 
@@ -110,7 +112,7 @@ def _print(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cityframe.orchestration.local_run")
-    parser.add_argument("dag", nargs="+", help="id of a DAG, as pull_SOURCE or cycle_SERIES")
+    parser.add_argument("dag", nargs="*", help="id of a DAG, as pull_SOURCE or cycle_SERIES")
     parser.add_argument("--home", type=Path, required=True, help="folder of Airflow's database")
     parser.add_argument("--dags", type=Path, default=Path("dags"), help="folder of the DAG files")
     parser.add_argument("--workspace", type=Path, default=Path(), help="the workspace")

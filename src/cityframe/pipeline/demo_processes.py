@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Any, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -56,30 +57,45 @@ class Children:
         for process in reversed(self._started):
             _end(process)
 
-    def start(self, name: str, command: Sequence[str | Path], *, is_shown: bool = False) -> Process:
-        """Start a process; what it prints goes to ``NAME.log``, its output to ours if shown."""
+    def start(self, name: str, command: Sequence[str | Path]) -> Process:
+        """Start a process; what it prints goes to its log."""
         with self.log(name).open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=None if is_shown else log,
-                stderr=log,
-                env=self._environment,
-                # a session of its own, so that all that it starts can be ended with it
-                start_new_session=True,
-            )
-        self._started.append(process)
-        return process
+            return self._start(command, output=log, errors=log)
 
-    def run(self, name: str, command: Sequence[str | Path]) -> None:
-        """Run a process to its end.
+    def show(self, name: str, command: Sequence[str | Path]) -> Process:
+        """Start a process whose output is shown, as progress; its errors go to its log."""
+        with self.log(name).open("ab") as log:
+            return self._start(command, output=sys.stderr, errors=log)
+
+    def ask(self, name: str, command: Sequence[str]) -> dict[str, Any]:
+        """Run a command of the command line and return the object that it answers.
 
         Raises
         ------
         CityframeError
             If it fails; with the end of what it printed.
         """
-        self.finish(name, self.start(name, command))
+        with self.log(name).open("ab") as log, tempfile.TemporaryFile() as output:
+            self.finish(
+                name, self._start([*command, "--output", "json"], output=output, errors=log)
+            )
+            output.seek(0)
+            return dict(json.load(output))
+
+    def _start(
+        self, command: Sequence[str | Path], *, output: IO[Any], errors: IO[bytes]
+    ) -> Process:
+        process = subprocess.Popen(  # noqa: S603
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env=self._environment,
+            # a session of its own, so that all that it starts can be ended with it
+            start_new_session=True,
+        )
+        self._started.append(process)
+        return process
 
     def finish(self, name: str, process: Process) -> None:
         """Wait for the end of a process and see that it went well."""
