@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 
 from cityframe.config.source import Feed, Source
@@ -138,15 +137,15 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         intake.rules,
         scope=Scope.DELIVERY,
         layer=layer.name,
-        frame=conformed.frame,
+        frame=_said_to_be_so(conformed.frame),
         delivery=delivery.id,
         other=lambda other: intake.layer_now(other).all_rows(),
         previous=None,
         changes=None,
         as_of=pd.Timestamp(delivery.observed_at).to_pydatetime(),
     )
-    is_returned = np.zeros(len(conformed.frame), dtype=bool)
-    is_returned[sorted(checked.returned_records)] = True
+    at_fault = _said_to_be_so(conformed.frame)["record"].iloc[sorted(checked.returned_records)]
+    is_returned = conformed.frame["record"].isin(at_fault).to_numpy()
     accepted = conformed.frame[~is_returned].reset_index(drop=True)
     returned = conformed.frame[is_returned]
     reconciled = reconcile(
@@ -184,6 +183,11 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         findings=findings,
         features=features_of_findings(findings, conformed.frame, current, layer),
     )
+
+
+def _said_to_be_so(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the records that say how something is; those that delete it say nothing to check."""
+    return frame[frame["operation"] != "delete"].reset_index(drop=True)
 
 
 def _keys(frame: gpd.GeoDataFrame, layer: Layer) -> frozenset[str]:
