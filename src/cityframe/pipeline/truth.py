@@ -8,7 +8,7 @@ from cityframe.core.frames import key_text
 from cityframe.demo import TruthTable, compare, read_truth
 from cityframe.pipeline.city import City
 from cityframe.pipeline.reporting import findings_by_layer
-from cityframe.pipeline.staging import candidate_of
+from cityframe.pipeline.staging import candidate_frames, candidate_of
 from cityframe.store.candidate import read_changes
 
 
@@ -25,11 +25,22 @@ def truth_of_cycle(city: City, cycle: str, truth: Path) -> TruthTable:
         ``truth.jsonl`` of that delivery.
     """
     findings = [
-        frame[["rule", "layer", "source_key", "other"]]
-        for frame in findings_by_layer(city, cycle).values()
+        _with_keys(city, cycle, name, frame)
+        for name, frame in findings_by_layer(city, cycle).items()
     ]
     empty = pd.DataFrame({"rule": [], "layer": [], "source_key": [], "other": []}, dtype="str")
     return compare(read_truth(truth), cycle_changes(city, cycle), pd.concat([empty, *findings]))
+
+
+def _with_keys(city: City, cycle: str, name: str, findings: pd.DataFrame) -> pd.DataFrame:
+    """Return findings whose ``other`` has keys where a check of the candidate has uids."""
+    layer = city.workspace.layer(name)
+    features = candidate_frames(city, candidate_of(city, cycle))(name)
+    key_of = dict(zip(features["uid"], key_text(features, layer.key), strict=True))
+    other = [
+        ",".join(str(key_of.get(one, one)) for one in text.split(",")) for text in findings["other"]
+    ]
+    return findings[["rule", "layer", "source_key"]].assign(other=other)
 
 
 def cycle_changes(city: City, cycle: str) -> pd.DataFrame:
