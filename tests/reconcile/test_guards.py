@@ -78,6 +78,13 @@ def test_a_cell_that_empties_is_found_in_a_large_layer(points: Any) -> None:
     assert result.findings.geometry.iloc[0].bounds == (2000, 0, 3000, 1000)
 
 
+def test_cells_that_lose_few_features_are_let_through(points: Any) -> None:
+    # two in each cell of 200 m: six cells empty, none loses ten
+    desk, city = points.guarded(removed_share=0.5, cell_m=200), rows(100)
+    result = desk.reconcile(desk.current(*city), desk.incoming(*records(city[12:])))
+    assert rules(result) == []
+
+
 def test_the_place_of_very_many_removals_is_their_cells(points: Any) -> None:
     desk, city = points.guarded(cell_m=100_000), rows(1200, step=10)
     result = desk.reconcile(desk.current(*city), desk.incoming())
@@ -144,6 +151,13 @@ def test_displacements_in_all_directions_are_no_shift(points: Any) -> None:
     random = np.random.default_rng(4)
     desk, city = points.guarded(), rows(100)
     survey = [displaced(row, *random.normal(0, 0.3, 2)) for row in city]
+    assert rules(desk.reconcile(desk.current(*city), desk.incoming(*survey))) == []
+
+
+def test_a_common_direction_with_wide_scatter_is_no_shift(points: Any) -> None:
+    desk, city = points.guarded(), rows(40)
+    # all within half the median displacement, but the scatter is more than a third of it
+    survey = [displaced(row, 1, 0.4 if n % 2 else -0.4) for n, row in enumerate(city)]
     assert rules(desk.reconcile(desk.current(*city), desk.incoming(*survey))) == []
 
 

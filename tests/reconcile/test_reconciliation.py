@@ -345,6 +345,13 @@ def test_two_different_keys_at_one_place_are_two_features(points: Any) -> None:
     assert sorted(result.changes["change"]) == ["new", "removed"]
 
 
+def test_different_keys_stay_apart_beside_records_and_features_without_keys(points: Any) -> None:
+    rows = [A, {**B, "code": None}]
+    records = points.incoming(said(A, code="z"), said(B, code=None, at="POINT (300 0)"))
+    result = points.reconcile(points.current(*rows), records)
+    assert sorted(result.changes["change"]) == ["new", "new", "removed", "removed"]
+
+
 def test_a_key_that_stands_twice_in_the_framework_is_a_question(points: Any) -> None:
     rows = [A, {**B, "code": "a"}]
     result = points.reconcile(points.current(*rows), points.incoming(said(A, floors=9)))

@@ -111,7 +111,7 @@ def _implausible(ask: _Asker, pairs: Positions, comparison: Comparison) -> gpd.G
         IMPLAUSIBLE_MATCH,
         at,
         found="the record lies " + metres + " m away from feature " + uids + " of the same id",
-        expected=f"within {PLAUSIBLE_M:g} m or {PLAUSIBLE_SIZES:g} times its size, or touching it",
+        expected=f"within {PLAUSIBLE_M:g} m or {PLAUSIBLE_SIZES:g} times its size",
         uid=uids.to_numpy(),
     )
 
