@@ -10,7 +10,6 @@ from cityframe.config.source import Feed, Source
 from cityframe.conform import Conformed, conform
 from cityframe.connectors import read_tables
 from cityframe.core.findings import concat_findings
-from cityframe.core.frames import key_text
 from cityframe.errors import QuarantinedError
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.fate import FATE_COLUMNS, Fate
@@ -146,11 +145,10 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
     )
     at_fault = _said_to_be_so(conformed.frame)["record"].iloc[sorted(checked.returned_records)]
     is_returned = conformed.frame["record"].isin(at_fault).to_numpy()
-    accepted = conformed.frame[~is_returned].reset_index(drop=True)
     returned = conformed.frame[is_returned]
     reconciled = reconcile(
         current,
-        accepted,
+        conformed.frame,
         layer=layer,
         feed=feed,
         delivery=delivery,
@@ -158,8 +156,8 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         accuracy_m=source.accuracy_of(feed),
         cycle=intake.cycle,
         removal_history=removal_history(city, layer.name),
-        held_keys=_keys(returned, layer) | _keys_of_fates(conformed.fates),
-        held_uids=frozenset(returned["uid"].dropna()) if "uid" in returned else frozenset(),
+        held_keys=_keys_of_fates(conformed.fates),
+        held_records=frozenset(at_fault),
     )
     intake.working[layer.name] = compose(current, reconciled.changes)
     findings = concat_findings(
@@ -188,12 +186,6 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
 def _said_to_be_so(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the records that say how something is; those that delete it say nothing to check."""
     return frame[frame["operation"] != "delete"].reset_index(drop=True)
-
-
-def _keys(frame: gpd.GeoDataFrame, layer: Layer) -> frozenset[str]:
-    if not layer.key or not set(layer.key) <= set(frame.columns):
-        return frozenset()
-    return frozenset(key_text(frame, layer.key).dropna())
 
 
 def _keys_of_fates(fates: pd.DataFrame) -> frozenset[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cityframe.core.findings import concat_findings
 from cityframe.model.change import ChangeKind
+from cityframe.model.cycle import CycleState
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.report import DeliveryAccount, LayerChanges, Report
 from cityframe.pipeline.accounts import accounts, delivery_folder
@@ -70,7 +71,7 @@ def cycle_report(city: City, cycle: str) -> Report:
         id=cycle,
         city=city.workspace.title.title(),
         series=city.workspace.cycle_series(plan.series).title.title(),
-        state=cycle_state(city, cycle).value,
+        state=_state(city, cycle).value,
         created_at=plan.opened_at,
         parent_release=plan.parent,
         release=made.number if made else None,
@@ -83,6 +84,12 @@ def cycle_report(city: City, cycle: str) -> Report:
         decisions=tuple(decisions(city, cycle)),
         gate_reasons=gate_reasons,
     )
+
+
+def _state(city: City, cycle: str) -> CycleState:
+    # what is checked and reported is in review; the ledger says so once the report is written
+    state = cycle_state(city, cycle)
+    return CycleState.IN_REVIEW if state is CycleState.FROZEN else state
 
 
 def findings_by_layer(city: City, cycle: str) -> dict[str, gpd.GeoDataFrame]:
