@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cityframe.cli.answer import Answer, table
@@ -48,6 +49,7 @@ def _body(outcome: "DemoOutcome") -> dict[str, Any]:
             }
             for one in outcome.cycles
         ],
+        "truth": [asdict(one) for one in (*outcome.truth.changes, *outcome.truth.rules)],
         "missed": list(outcome.truth.missed),
         "invented": list(outcome.truth.invented),
         "framework": str(outcome.framework),
@@ -86,12 +88,18 @@ def _release_line(one: "DemoCycle") -> str:
 
 
 def _truth_text(outcome: "DemoOutcome") -> str:
-    rows = [
-        (one.layer, one.name, one.expected, one.found, one.missed, one.invented)
-        for one in (*outcome.truth.changes, *outcome.truth.rules)
-    ]
-    header = ("layer", "change or rule", "seeded", "found", "missed", "invented")
+    """Return a line a layer: seeded and found, changes and defects; then all that differs."""
+    truth = outcome.truth
+    rows = []
+    for layer in sorted({one.layer for one in (*truth.changes, *truth.rules)}):
+        cells: list[object] = [layer]
+        for part in (truth.changes, truth.rules):
+            of_layer = [one for one in part if one.layer == layer]
+            cells += [sum(one.expected for one in of_layer), sum(one.found for one in of_layer)]
+        rows.append(cells)
+    rows.append(["all", *(sum(int(str(row[i])) for row in rows) for i in range(1, 5))])
+    header = ("release 2", "changes seeded", "found", "defects seeded", "found")
     text = table(rows, header)
-    for what, names in (("missed", outcome.truth.missed), ("invented", outcome.truth.invented)):
+    for what, names in (("missed", truth.missed), ("invented", truth.invented)):
         text += "".join(f"\n{what}: {name}" for name in names)
-    return text
+    return text if not truth.is_exact else f"{text}\nnothing missed, nothing invented"

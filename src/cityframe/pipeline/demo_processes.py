@@ -152,10 +152,10 @@ def start_broker(children: Children, folder: Path, port: int, *, root: Path) -> 
         name, command = "mosquitto", [mosquitto, "-c", str(configuration)]
     elif amqtt.exists():
         configuration = folder / "amqtt.yaml"
+        # this plugin lets in everybody; the anonymous one keeps no messages while a client is away
         configuration.write_text(
             f"listeners:\n  default:\n    type: tcp\n    bind: {LOOPBACK}:{port}\n"
-            "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
-            "    allow_anonymous: true\n",
+            "plugins:\n  amqtt.plugins.base.BaseAuthPlugin:\n",
             encoding="utf-8",
         )
         name, command = "amqtt", [str(amqtt), "-c", str(configuration)]
