@@ -197,6 +197,12 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         read_yaml(path)
 
 
+def test_words_that_old_yaml_takes_for_booleans_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("on: no\nis_so: true\n", encoding="utf-8")
+    assert read_yaml(path)[0] == {"on": "no", "is_so": True}
+
+
 def test_declared_models_can_not_be_changed(workspace: Path) -> None:
     source = read_declaration(workspace / "sources" / "cadastre.yaml", Source)
     with pytest.raises(ValueError, match="frozen"):

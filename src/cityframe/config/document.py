@@ -1,5 +1,6 @@
 """Read one YAML file into one frozen model, with the line of every error."""
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,8 +11,18 @@ from cityframe.errors import DeclarationError
 
 Location = tuple[str | int, ...]
 
+
 # libyaml is ten times faster; a workspace is read for every task and command
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """Reads YAML with the booleans of version 1.2: ``on``, ``no`` and ``y`` are plain text."""
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("^(?:true|false)$"), list("tf"))
 
 
 class Declaration(BaseModel):
@@ -65,7 +76,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        loader = _LOADER(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
             lines: dict[Location, int] = {}
