@@ -63,7 +63,7 @@ def _text(outcome: "DemoOutcome") -> str:
     second = outcome.cycles[-1]
     return "\n\n".join(
         [
-            "\n".join(_release_line(one) for one in outcome.cycles),
+            "\n" + "\n".join(_release_line(one) for one in outcome.cycles),
             _truth_text(outcome),
             "\n".join(
                 [

@@ -187,6 +187,7 @@ def _run_cycles(stage: _Stage) -> Iterator[DemoCycle]:
     dags = [*(f"pull_{source}" for source in stage.series.sources), f"cycle_{stage.series.name}"]
     log = stage.children.log(AIRFLOW)
     command = [*_local_run(stage), "--log", log, "--gate-poll-s", GATE_POLL_S, *dags * DELIVERIES]
+    stage.say("Airflow starts, pulls every source and runs the cycle")
     airflow = stage.children.show(AIRFLOW, [str(part) for part in command])
     for number in range(1, DELIVERIES + 1):
         cycle = _wait_for(stage, airflow, CycleState.IN_REVIEW)

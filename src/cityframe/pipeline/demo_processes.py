@@ -20,7 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cityframe.errors import CityframeError, DeclarationError, SourceUnreachableError
 
 LOOPBACK = "127.0.0.1"
-END_WITHIN_S = 10.0
+END_WITHIN_S = 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BROKER_WITHIN_S = 20.0
 SENT_WITHIN_S = 60.0
 TAIL_LINES = 15
@@ -54,8 +55,12 @@ class Children:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for process in reversed(self._started):
-            _end(process)
+        # a second Ctrl-C must not leave anything behind: it comes through afterwards
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            _end(self._started)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def start(self, name: str, command: Sequence[str | Path]) -> Process:
         """Start a process; what it prints goes to its log."""
@@ -212,13 +217,15 @@ def _wait_for_port(children: Children, name: str, process: Process, port: int) -
     )
 
 
-def _end(process: Process) -> None:
-    """End a process and all that it started; one that has ended by itself is left alone."""
-    if process.poll() is not None:
-        return
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(END_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _end(processes: Sequence[Process]) -> None:
+    """End processes and all that they started; those that have ended are left alone."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        os.killpg(process.pid, signal.SIGTERM)
+    until = time.monotonic() + END_WITHIN_S
+    for process in running:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
