@@ -29,6 +29,7 @@ from cityframe.pipeline.features import features_of_findings
 from cityframe.pipeline.frames_on_disk import write_frame, write_table
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.suites import keep_suite
+from cityframe.pipeline.turns import in_turn
 from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
 from cityframe.rules.check import Checked, check_layer
 from cityframe.rules.compiled import CompiledRules, compile_rules
@@ -66,6 +67,7 @@ class _Intake:
         return self.working[name]
 
 
+@in_turn
 def take_in(city: City, cycle: str, source_name: str) -> None:
     """Take in a source's deliveries of a cycle; what is already taken in is left as it is.
 

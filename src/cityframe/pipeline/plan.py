@@ -9,6 +9,7 @@ from cityframe.config.cycle import Series
 from cityframe.errors import DeclarationError
 from cityframe.model.cycle import CycleState
 from cityframe.pipeline.city import City, now, operator, replaced_whole
+from cityframe.pipeline.turns import turn_of
 from cityframe.store.ledger import Entry
 
 PLAN_FILE = "plan.json"
@@ -70,7 +71,12 @@ def open_cycle(city: City, series_name: str, *, at: dt.datetime | None = None) -
         If there is no such series.
     """
     series = city.workspace.cycle_series(series_name)
-    last = _last_frozen(city, series_name)
+    with turn_of(city, series_name):
+        return _open_or_resume(city, series, at or now())
+
+
+def _open_or_resume(city: City, series: Series, moment: dt.datetime) -> str | None:
+    last = _last_frozen(city, series.name)
     if last is not None and cycle_state(city, last.subject) not in ENDED:
         if not (city.cycle_folder(last.subject) / PLAN_FILE).exists():
             _write_plan(city, _plan_of(last))
@@ -78,14 +84,13 @@ def open_cycle(city: City, series_name: str, *, at: dt.datetime | None = None) -
     landed = inbox(city, series, after=int(last.body["through"]) if last else 0)
     if not landed:
         return None
-    moment = at or now()
     current = city.framework.current()
     number = int(last.body["number"]) + 1 if last else 1
     order = {name: place for place, name in enumerate(series.sources)}
     deliveries = [(entry.subject, str(entry.body["delivery"])) for entry in landed]
     plan = Plan(
-        cycle=f"{series_name}-{number:04d}",
-        series=series_name,
+        cycle=f"{series.name}-{number:04d}",
+        series=series.name,
         opened_at=moment.isoformat(timespec="seconds"),
         parent=current.number if current else 0,
         deliveries=tuple(

@@ -13,6 +13,7 @@ from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.difference import difference
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder
+from cityframe.pipeline.turns import in_turn
 from cityframe.products.package import (
     LayerContent,
     LayerDelta,
@@ -24,6 +25,7 @@ from cityframe.products.package import (
 ALL_FORMATS = ("gpkg", "geoparquet")
 
 
+@in_turn
 def publish(city: City, cycle: str) -> None:
     """Build and prove the packages of the release that a cycle made.
 

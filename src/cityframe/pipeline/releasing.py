@@ -16,10 +16,12 @@ from cityframe.pipeline.difference import LayerDifference, difference
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.review import report_digest
 from cityframe.pipeline.staging import candidate_of
+from cityframe.pipeline.turns import in_turn
 from cityframe.store.candidate import write_candidate
 from cityframe.store.commit import commit
 
 
+@in_turn
 def release(city: City, cycle: str) -> int:
     """Make a cycle's approved candidate the next release.
 

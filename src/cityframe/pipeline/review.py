@@ -9,8 +9,10 @@ from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.plan import cycle_state, read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
 from cityframe.pipeline.staging import candidate_of, check_results
+from cityframe.pipeline.turns import in_turn
 
 
+@in_turn
 def put_in_review(city: City, cycle: str) -> str:
     """Write the report of a cycle and note in the ledger that it waits for a decision.
 

@@ -19,6 +19,7 @@ from cityframe.pipeline.features import features_of_findings
 from cityframe.pipeline.frames_on_disk import write_frame
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.suites import keep_suite
+from cityframe.pipeline.turns import in_turn
 from cityframe.reconcile import compose, net_changes
 from cityframe.rules.check import check_layer
 from cityframe.rules.compiled import compile_rules
@@ -27,6 +28,7 @@ from cityframe.store.candidate import Candidate, read_candidate, read_changes, w
 CHECK_FILE = "check.json"
 
 
+@in_turn
 def stage(city: City, cycle: str) -> bool:
     """Write the candidate of a cycle: the net changes of all its deliveries.
 
@@ -53,6 +55,7 @@ def candidate_of(city: City, cycle: str) -> Candidate:
     return read_candidate(city.cycle_folder(cycle) / "candidate")
 
 
+@in_turn
 def check_candidate(city: City, cycle: str) -> None:
     """Check the candidate with the rules over all layers and leave findings and results."""
     workspace = city.workspace
