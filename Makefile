@@ -42,7 +42,7 @@ check: setup ## style, types, rooms
 	$(BIN)/lint-imports
 
 test: check .venv-broker/ready ## all checks and tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lock: ## compile the locks again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras -o requirements/dev.lock pyproject.toml
