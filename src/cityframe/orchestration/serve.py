@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -30,12 +30,12 @@ HOST = "127.0.0.1"
 LOG_FILE = "serve.log"
 PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
 STOP_WITHIN_S = 30.0
-PARTS = (
-    ("scheduler", "--skip-serve-logs"),
-    ("dag-processor",),
-    ("api-server",),
-    ("triggerer", "--skip-serve-logs"),
-)
+PARTS = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
 
 Process = subprocess.Popen[bytes]
 
@@ -63,12 +63,14 @@ def serve(*, home: Path, dags: Path, workspace: Path, port: int) -> int:
     Returns
     -------
     int
-        0 after a stop that was asked for, 1 if Airflow ended by itself.
+        0 after a stop that was asked for.
 
     Raises
     ------
     DeclarationError
         If a declaration is wrong, the port is taken, or another Airflow uses the home.
+    CityframeError
+        If a part of Airflow ends by itself.
     """
     declared = read_workspace(workspace)
     _check_port(port)
@@ -83,40 +85,62 @@ def serve(*, home: Path, dags: Path, workspace: Path, port: int) -> int:
 
         for pool in create_missing_pools(declared):
             _say(f"made pool {pool}")
-        parts: list[Process] = []
+        parts: dict[str, Process] = {}
         try:
-            parts += [_start(part, log) for part in PARTS]
-            return _watch(parts, stopped, home=home, port=port)
+            _run(parts, stopped, log, home=home, port=port)
         finally:
-            _end(parts)
-
-
-def _start(part: Sequence[str], log: IO[bytes]) -> Process:
-    command = [sys.executable, "-m", "airflow", *part]
-    # a session of its own: Ctrl-C reaches us alone, and we end the parts in order
-    return subprocess.Popen(  # noqa: S603
-        command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-
-
-def _watch(parts: Sequence[Process], stopped: threading.Event, *, home: Path, port: int) -> int:
-    is_up = False
-    while not stopped.wait(1.0):
-        for part, process in zip(PARTS, parts, strict=True):
-            if _has_ended(process):
-                _say(f"Airflow's {part[0]} ended by itself; see {home / LOG_FILE}")
-                return 1
-        if not is_up and _is_healthy(port):
-            is_up = True
-            _say(f"Airflow is up: http://{HOST}:{port}")
-            for user, password in _passwords(home).items():
-                _say(f"user {user}, password {password}")
-            _say(f"log: {home / LOG_FILE}; Ctrl-C ends it")
-    _say("ending Airflow")
+            _end(parts.values())
     return 0
 
 
-def _end(parts: Sequence[Process]) -> None:
+def _run(
+    parts: dict[str, Process], stopped: threading.Event, log: IO[bytes], *, home: Path, port: int
+) -> None:
+    """Start the parts and wait for the stop; the page first, because tasks report to it."""
+    for name, options in PARTS.items():
+        command = [sys.executable, "-m", "airflow", name, *options]
+        # a session of its own: Ctrl-C reaches us alone, and we end the parts in order
+        parts[name] = subprocess.Popen(  # noqa: S603
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        if name == "api-server":
+            _wait(parts, stopped, log, until=lambda: _are_healthy(port, "metadatabase"))
+        if stopped.is_set():
+            return
+    _wait(parts, stopped, log, until=lambda: _are_healthy(port, "scheduler", "dag_processor"))
+    if not stopped.is_set():
+        _say(f"Airflow is up: http://{HOST}:{port}")
+        for user, password in _passwords(home).items():
+            _say(f"user {user}, password {password}")
+        _say(f"log: {log.name}; Ctrl-C ends it")
+        _wait(parts, stopped, log, until=lambda: False)
+    _say("ending Airflow")
+
+
+def _wait(
+    parts: Mapping[str, Process],
+    stopped: threading.Event,
+    log: IO[bytes],
+    *,
+    until: Callable[[], bool],
+) -> None:
+    """Wait until something is so or a stop is asked for.
+
+    Raises
+    ------
+    CityframeError
+        If a part ends by itself.
+    """
+    while not stopped.is_set() and not until():
+        for name, process in parts.items():
+            if _has_ended(process):
+                raise CityframeError(
+                    where=log.name, found=f"Airflow's {name} ended by itself", remedy="see there"
+                )
+        stopped.wait(1.0)
+
+
+def _end(parts: Collection[Process]) -> None:
     """End the parts: first their own way, which lets running tasks end, then what is left."""
     for process in parts:
         process.terminate()
@@ -134,7 +158,7 @@ def _has_ended(process: Process) -> bool:
     return os.waitid(os.P_PID, process.pid, options) is not None
 
 
-def _is_healthy(port: int) -> bool:
+def _are_healthy(port: int, *parts: str) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/api/v2/monitor/health")
@@ -144,7 +168,7 @@ def _is_healthy(port: int) -> bool:
         return False
     finally:
         connection.close()
-    return all(answer[part]["status"] == "healthy" for part in ("scheduler", "dag_processor"))
+    return all(answer[part]["status"] == "healthy" for part in parts)
 
 
 def _passwords(home: Path) -> dict[str, str]:

@@ -38,6 +38,8 @@ def local_environment(
         "API__PORT": str(port),
         "API__BASE_URL": f"http://127.0.0.1:{port}",
         "API__WORKERS": "1",
+        # the first answers of a busy machine take longer than the five seconds that are given
+        "WORKERS__EXECUTION_API_TIMEOUT": "60",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     beside_python = str(Path(sys.executable).parent)
