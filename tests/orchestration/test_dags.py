@@ -49,7 +49,7 @@ def test_reading_the_dag_file_imports_nothing_heavy(workspace: Path) -> None:
         text=True,
         check=True,
     )
-    assert run.stdout.splitlines()[-2:] == ["5", "[]"]
+    assert run.stdout.splitlines()[-2:] == ["6", "[]"]
 
 
 def test_dag_file_is_a_few_lines() -> None:
@@ -63,6 +63,7 @@ def test_workspace_is_the_one_of_the_environment_else_the_repository(
     found = workspace_dags(str(DAG_FILE))
     assert set(found) == {
         "pull_plot_survey", "pull_tree_list", "cycle_weekly", "cycle_by_day", "cycle_as_it_comes",
+        "housekeeping",
     }  # fmt: skip
     assert {dag.fileloc for dag in found.values()} == {str(DAG_FILE)}
     monkeypatch.delenv("CITYFRAME_WORKSPACE")

@@ -1,9 +1,11 @@
 """Whole DAGs run by Airflow, decided through the ledger by a second process."""
 
 import datetime as dt
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -70,9 +72,10 @@ def decide(workspace: Path) -> Iterator[Decide]:
 
     yield start
     for process in started:
-        if process.poll() is None:
+        try:
+            assert process.wait(30) == 0
+        finally:
             process.kill()
-        assert process.wait() == 0
 
 
 @pytest.fixture
@@ -192,3 +195,25 @@ def test_source_without_a_place_fails_at_once(run: Run, workspace: Path) -> None
     tries: dict[str, int] = {}
     assert run("pull_tree_list", tries=tries) == {"pull": "failed"}
     assert tries == {"pull": 1}
+
+
+def test_housekeeping_passes_what_is_stored_and_fails_once_it_was_altered(
+    run: Run, city: City
+) -> None:
+    pull_all(run)
+    assert set(run("housekeeping").values()) == {"success"}
+    with closing(sqlite3.connect(city.workspace.store / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE entry SET who = 'nobody' WHERE sequence = 1")
+    tries: dict[str, int] = {}
+    ends = run("housekeeping", tries=tries)
+    assert ends == {"verify_ledger": "failed", "verify_archive": "upstream_failed"}
+    assert tries["verify_ledger"] == 1
+
+
+def test_housekeeping_finds_an_altered_delivery(run: Run, city: City) -> None:
+    pull_all(run)
+    (delivery,) = city.archive.deliveries("tree_list")
+    path = city.archive.files(delivery.id) / delivery.files[0].path
+    path.chmod(0o600)
+    path.write_text(path.read_text(encoding="utf-8").replace("oak", "yew"), encoding="utf-8")
+    assert run("housekeeping") == {"verify_ledger": "success", "verify_archive": "failed"}

@@ -8,6 +8,7 @@ from airflow.sdk import DAG
 
 from cityframe.config.workspace import Workspace, read_workspace
 from cityframe.orchestration.cycle_dag import cycle_dag
+from cityframe.orchestration.housekeeping_dag import housekeeping_dag
 from cityframe.orchestration.pull_dag import pull_dag
 from cityframe.orchestration.settings import WORKSPACE_VARIABLE
 
@@ -41,7 +42,7 @@ def workspace_dags(dag_file: str) -> dict[str, DAG]:
 
 
 def dags_of(workspace: Workspace, *, today: dt.date) -> dict[str, DAG]:
-    """Return one DAG per source and one per series of a workspace, by id.
+    """Return one DAG per source, one per series and the housekeeping of a workspace, by id.
 
     Raises
     ------
@@ -51,5 +52,6 @@ def dags_of(workspace: Workspace, *, today: dt.date) -> dict[str, DAG]:
     dags = [
         *(pull_dag(workspace, source) for source in workspace.sources.values()),
         *(cycle_dag(workspace, series, today=today) for series in workspace.series.values()),
+        housekeeping_dag(workspace),
     ]
     return {dag.dag_id: dag for dag in dags}

@@ -134,6 +134,32 @@ def publish(root: str, cycle: str) -> None:
     publish(_city(root), cycle)
 
 
+def verify_ledger(root: str) -> int:
+    """Check the ledger's chain of hashes and return the number of entries.
+
+    Raises
+    ------
+    IntegrityError
+        If an entry was altered, removed or put in between.
+    """
+    return _city(root).ledger.verify()
+
+
+def verify_archive(root: str) -> int:
+    """Read all archived deliveries again and return how many there are.
+
+    Raises
+    ------
+    IntegrityError
+        If one is not what its manifest says.
+    """
+    city = _city(root)
+    found = [one for source in city.workspace.sources for one in city.archive.deliveries(source)]
+    for delivery in found:
+        city.archive.verify(delivery.id)
+    return len(found)
+
+
 def _city(root: str) -> "City":
     from cityframe.pipeline.city import open_city
 
