@@ -29,9 +29,10 @@ from cityframe.orchestration.settings import local_environment
 HOST = "127.0.0.1"
 LOG_FILE = "serve.log"
 PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
-STOP_WITHIN_S = 30.0
+STOP_WITHIN_S = 20.0
+PAGE = "api-server"
 PARTS = {
-    "api-server": (),
+    PAGE: (),
     "scheduler": ("--skip-serve-logs",),
     "dag-processor": (),
     "triggerer": ("--skip-serve-logs",),
@@ -89,7 +90,7 @@ def serve(*, home: Path, dags: Path, workspace: Path, port: int) -> int:
         try:
             _run(parts, stopped, log, home=home, port=port)
         finally:
-            _end(parts.values())
+            _end(parts)
     return 0
 
 
@@ -103,7 +104,7 @@ def _run(
         parts[name] = subprocess.Popen(  # noqa: S603
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-        if name == "api-server":
+        if name == PAGE:
             _wait(parts, stopped, log, until=lambda: _are_healthy(port, "metadatabase"))
         if stopped.is_set():
             return
@@ -140,14 +141,20 @@ def _wait(
         stopped.wait(1.0)
 
 
-def _end(parts: Collection[Process]) -> None:
-    """End the parts: first their own way, which lets running tasks end, then what is left."""
-    for process in parts:
+def _end(parts: Mapping[str, Process]) -> None:
+    """End the parts, the page last: what still runs reports to it."""
+    _end_all([process for name, process in parts.items() if name != PAGE])
+    _end_all([process for name, process in parts.items() if name == PAGE])
+
+
+def _end_all(processes: Collection[Process]) -> None:
+    """End processes: first their own way, which lets running tasks end, then what is left."""
+    for process in processes:
         process.terminate()
     until = time.monotonic() + STOP_WITHIN_S
-    while time.monotonic() < until and not all(_has_ended(process) for process in parts):
+    while time.monotonic() < until and not all(_has_ended(one) for one in processes):
         time.sleep(0.2)
-    for process in parts:
+    for process in processes:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
