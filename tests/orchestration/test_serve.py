@@ -136,3 +136,6 @@ def test_pull_wakes_the_cycle_which_waits_for_the_decision_and_releases(
     server.process.terminate()
     assert server.process.wait(60) == 0
     assert processes_of_session(home) == []
+    # the page's process hides its environment
+    with pytest.raises(ConnectionRefusedError):
+        server.call("GET", "/api/v2/monitor/health")
