@@ -1,13 +1,12 @@
 """``cityframe cycle run|status|approve|return``: update cycles and their decisions."""
 
 import argparse
-import getpass
 from dataclasses import asdict
 
 from cityframe.cli.answer import Answer, table
 from cityframe.cli.options import Commands
 from cityframe.errors import DeclarationError
-from cityframe.pipeline.city import City, open_city
+from cityframe.pipeline.city import City, open_city, operator
 from cityframe.pipeline.cycle import approve, run_cycle
 from cityframe.pipeline.plan import open_cycle_of
 from cityframe.pipeline.review import send_back
@@ -32,7 +31,7 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     ):
         decide = verbs.add_parser(verb, parents=[common], help=what)
         decide.add_argument("series", metavar="SERIES")
-        decide.add_argument("--by", metavar="NAME", default=getpass.getuser())
+        decide.add_argument("--by", metavar="NAME", default=operator())
         decide.add_argument("--reason", metavar="TEXT", required=True)
         decide.set_defaults(run=action)
 

@@ -1,14 +1,13 @@
 """``cityframe release list|show|rollback``: the numbered versions of the framework."""
 
 import argparse
-import getpass
 from dataclasses import asdict
 from typing import Any
 
 from cityframe.cli.answer import Answer, table
 from cityframe.cli.options import Commands
 from cityframe.model.release import Release
-from cityframe.pipeline.city import now, open_city
+from cityframe.pipeline.city import now, open_city, operator
 from cityframe.pipeline.publishing import publish_release
 from cityframe.pipeline.releasing import roll_back
 
@@ -25,7 +24,7 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
         "rollback", parents=[common], help="a new release that says again what release N said"
     )
     back_parser.add_argument("number", type=int, metavar="N")
-    back_parser.add_argument("--by", metavar="NAME", default=getpass.getuser())
+    back_parser.add_argument("--by", metavar="NAME", default=operator())
     back_parser.add_argument("--reason", metavar="TEXT", default="")
     back_parser.set_defaults(run=rollback)
 

@@ -67,6 +67,9 @@ class LayerSchema(Declaration):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
+        if self.name.endswith("_history") or self.name.startswith(("rtree_", "gpkg_", "cf_")):
+            message = "a layer name that is none of the store's own tables"
+            raise ValueError(message)
         reserved = RESERVED_COLUMNS & set(self.attributes)
         if reserved:
             message = f"attribute names other than the framework's own: {sorted(reserved)}"

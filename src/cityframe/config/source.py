@@ -267,6 +267,14 @@ class Source(Declaration):
                     f"an operation column exactly when delivery is changes (feed {feed.layer})"
                 )
                 raise ValueError(message)
+        names = [feed.layer for feed in self.feeds]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice and self.delivery in (DeliveryKind.FULL, DeliveryKind.LAYERS_CHANGED_ONLY):
+            message = (
+                f"one feed a layer, for absence means removal; {sorted(twice)} have several "
+                "(one feed may take several files: write a pattern)"
+            )
+            raise ValueError(message)
         return self
 
     def accuracy_of(self, feed: Feed) -> float:

@@ -100,10 +100,15 @@ def with_plain_dates(frame: gpd.GeoDataFrame, layer: Layer) -> gpd.GeoDataFrame:
 
 
 def key_text(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.Series:
-    """Return each row's key as one text, its parts joined by ``|``; null where a part is null."""
+    r"""Return each row's key as one text, its parts joined by ``|``; null where a part is null.
+
+    In a key of several parts a ``|`` of a part is written ``\\|``, so that no two keys are one.
+    """
     if not key:
         return pd.Series(pd.NA, index=frame.index, dtype="str")
     parts = [frame[name].astype("str") for name in key]
+    if len(parts) > 1:
+        parts = [part.str.replace("|", "\\|", regex=False) for part in parts]
     text = parts[0]
     for part in parts[1:]:
         text = text.str.cat(part, sep="|")

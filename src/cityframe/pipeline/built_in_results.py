@@ -15,7 +15,9 @@ _MEASURES = {
     "30": "number of positional uncertainties above a given threshold",
     "128": "bias of positions",
 }
+REMOVALS_HELD = "reconcile.removals-held"
 _RULES = {
+    REMOVALS_HELD: ("6", Title("暂不推断删除", "removals not inferred")),
     "guard.mass-removal": ("6", Title("大量删除", "mass removal")),
     "guard.mass-removal-in-cell": ("6", Title("局部大量删除", "mass removal in a grid cell")),
     "guard.layer-shift": ("128", Title("整层偏移", "shift of the whole layer")),

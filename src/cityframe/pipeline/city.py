@@ -2,6 +2,7 @@
 
 import datetime as dt
 import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,11 @@ def now() -> dt.datetime:
 
 def operator() -> str:
     """Return the name of the operating system's user, for the ledger."""
-    return getpass.getuser()
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from cityframe.pipeline.publishing import publish
 from cityframe.pipeline.releasing import note_missing_releases, release
 from cityframe.pipeline.review import approve, put_in_review
 from cityframe.pipeline.staging import candidate_of, check_candidate, stage
+from cityframe.pipeline.turns import turn_of
 
 __all__ = [
     "CycleOutcome",
@@ -72,6 +73,11 @@ def run_cycle(
     GateClosedError
         If the gate is closed or the cycle was returned.
     """
+    with turn_of(city, series_name):
+        return _run_cycle(city, series_name, approver, reason)
+
+
+def _run_cycle(city: City, series_name: str, approver: str, reason: str) -> CycleOutcome:
     note_missing_releases(city)
     cycle = open_cycle(city, series_name)
     if cycle is None:
@@ -89,11 +95,11 @@ def run_cycle(
     if state is CycleState.FROZEN:
         for source in city.workspace.cycle_series(series_name).sources:
             take_in(city, cycle, source)
-        has_changes = stage(city, cycle)
+        stage(city, cycle)
         check_candidate(city, cycle)
         put_in_review(city, cycle)
-        if not has_changes:
-            return _outcome(city, cycle, close_without_changes(city, cycle))
+    if not candidate_of(city, cycle).has_changes:
+        return _outcome(city, cycle, close_without_changes(city, cycle))
     if decision(city, cycle) is None:
         if not approver:
             return _outcome(city, cycle, "it waits for a decision")

@@ -1,14 +1,16 @@
 """Export one layer as a release knew it."""
 
 import datetime as dt
+import tempfile
 from pathlib import Path
 
+import geopandas as gpd
 import pandas as pd
 import pyogrio
 
 from cityframe.core.frames import with_plain_dates
 from cityframe.errors import DeclarationError
-from cityframe.model.layer import GeometryType
+from cityframe.model.layer import GeometryType, Layer
 from cityframe.pipeline.city import City
 from cityframe.store.framework import Bbox
 
@@ -67,18 +69,24 @@ def export_layer(
     frame = city.framework.as_of(contract, number, valid_at=valid_at, bbox=bbox)
     frame = with_plain_dates(frame.drop(columns="digest"), contract)
     to.parent.mkdir(parents=True, exist_ok=True)
-    temporary = to.with_name(f".partial-{to.name}")
-    if to.suffix == ".parquet":
-        frame.to_parquet(temporary)
-    elif contract.geometry is GeometryType.NONE:
-        pyogrio.write_dataframe(
-            pd.DataFrame(frame.drop(columns="geometry")), temporary, layer=layer, driver=driver
-        )
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=".export-") as folder:
+        _write(frame, contract, Path(folder) / to.name, driver)
+        # a shapefile has several files; the one that was asked for comes last
+        for part in sorted(Path(folder).iterdir(), key=lambda path: path.name == to.name):
+            part.replace(to.parent / part.name)
+    return len(frame)
+
+
+def _write(frame: gpd.GeoDataFrame, contract: Layer, path: Path, driver: str) -> None:
+    if not driver:
+        frame.to_parquet(path)
+    elif driver == "CSV" or contract.geometry is GeometryType.NONE:
+        table = pd.DataFrame(frame.drop(columns="geometry"))
+        if contract.geometry is not GeometryType.NONE:
+            table["wkt"] = frame.geometry.to_wkt()
+        pyogrio.write_dataframe(table, path, layer=contract.name, driver=driver)
     else:
         if driver == "GeoJSON":
             frame = frame.to_crs("EPSG:4326")
         options = {"geometry_type": contract.geometry.value} if frame.empty else {}
-        pyogrio.write_dataframe(frame, temporary, layer=layer, driver=driver, **options)
-    for part in to.parent.glob(f".partial-{to.stem}.*"):
-        part.replace(part.with_name(part.name.removeprefix(".partial-")))
-    return len(frame)
+        pyogrio.write_dataframe(frame, path, layer=contract.name, driver=driver, **options)

@@ -1,7 +1,7 @@
 """Take in a delivery: read, conform, check and reconcile each of its feeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import geopandas as gpd
 import pandas as pd
@@ -9,11 +9,11 @@ import pandas as pd
 from cityframe.config.source import Feed, Source
 from cityframe.conform import Conformed, conform
 from cityframe.connectors import read_tables
-from cityframe.core.findings import concat_findings
+from cityframe.core.findings import concat_findings, empty_findings, findings_frame
 from cityframe.errors import QuarantinedError
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.fate import FATE_COLUMNS, Fate
-from cityframe.model.finding import Scope
+from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import Layer
 from cityframe.model.report import LayerAccount, RuleResult
 from cityframe.pipeline.accounts import (
@@ -22,7 +22,7 @@ from cityframe.pipeline.accounts import (
     delivery_folder,
     write_account,
 )
-from cityframe.pipeline.built_in_results import built_in_results
+from cityframe.pipeline.built_in_results import REMOVALS_HELD, built_in_results
 from cityframe.pipeline.city import City
 from cityframe.pipeline.current import current_layer, removal_history
 from cityframe.pipeline.features import features_of_findings
@@ -87,11 +87,12 @@ def take_in(city: City, cycle: str, source_name: str) -> None:
     """
     source = city.workspace.source(source_name)
     rules = compile_rules(city.workspace.rules, city.workspace.layers, city.workspace.places)
-    for delivery_id in read_plan(city, cycle).deliveries_of(source_name):
+    plan = read_plan(city, cycle)
+    for delivery_id in plan.deliveries_of(source_name):
         if (delivery_folder(city, cycle, delivery_id) / ACCOUNT_FILE).exists():
             continue
         city.archive.verify(delivery_id)
-        delivery = city.archive.get(delivery_id)
+        delivery = replace(city.archive.get(delivery_id), observed_at=plan.observed[delivery_id])
         _take_in_delivery(_Intake(city, cycle, source, delivery, rules))
 
 
@@ -148,13 +149,14 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
     at_fault = _said_to_be_so(conformed.frame)["record"].iloc[sorted(checked.returned_records)]
     is_returned = conformed.frame["record"].isin(at_fault).to_numpy()
     returned = conformed.frame[is_returned]
+    unknown = _unknown_records(conformed.fates) if _infers_absence(source.delivery) else 0
     reconciled = reconcile(
         current,
         conformed.frame,
         layer=layer,
         feed=feed,
         delivery=delivery,
-        delivery_kind=source.delivery,
+        delivery_kind=DeliveryKind.PARTIAL if unknown else source.delivery,
         accuracy_m=source.accuracy_of(feed),
         cycle=intake.cycle,
         removal_history=removal_history(city, layer.name),
@@ -163,7 +165,13 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
     )
     intake.working[layer.name] = compose(current, reconciled.changes)
     findings = concat_findings(
-        [conformed.findings, checked.findings, reconciled.findings], layer.crs
+        [
+            conformed.findings,
+            checked.findings,
+            reconciled.findings,
+            _removals_held(unknown, layer, delivery),
+        ],
+        layer.crs,
     )
     fates = pd.concat(
         [
@@ -188,6 +196,39 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
 def _said_to_be_so(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the records that say how something is; those that delete it say nothing to check."""
     return frame[frame["operation"] != "delete"].reset_index(drop=True)
+
+
+def _infers_absence(kind: DeliveryKind) -> bool:
+    return kind in (DeliveryKind.FULL, DeliveryKind.LAYERS_CHANGED_ONLY)
+
+
+def _unknown_records(fates: pd.DataFrame) -> int:
+    """Count the records that stopped and of which nobody can tell which feature they are."""
+    has_stopped = fates["fate"].isin([Fate.RETURNED, Fate.WAITING])
+    is_double = fates["reason"].str.contains("duplicate")
+    return int((has_stopped & (fates["source_key"] == "") & ~is_double).sum())
+
+
+def _removals_held(unknown: int, layer: Layer, delivery: Delivery) -> gpd.GeoDataFrame:
+    """Say that no removal is inferred, because an absent feature may be a returned record."""
+    if not unknown:
+        return empty_findings(layer.crs)
+    return findings_frame(
+        pd.DataFrame(
+            {
+                "found": [f"{unknown} returned records without a key"],
+                "expected": ["a key, so that absence tells what was removed"],
+            }
+        ),
+        rule=REMOVALS_HELD,
+        kind="reconcile",
+        defect_class=DefectClass.C,
+        gate=Gate.REVIEW,
+        scope=Scope.DELIVERY,
+        layer=layer.name,
+        delivery=delivery.id,
+        crs=layer.crs,
+    )
 
 
 def _keys_of_fates(fates: pd.DataFrame) -> frozenset[str]:

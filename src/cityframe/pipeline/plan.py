@@ -2,14 +2,18 @@
 
 import datetime as dt
 import json
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cityframe.config.cycle import Series
 from cityframe.errors import DeclarationError
 from cityframe.model.cycle import CycleState
 from cityframe.pipeline.city import City, now, operator, replaced_whole
 from cityframe.pipeline.turns import turn_of
+from cityframe.store import contract
 from cityframe.store.ledger import Entry
 
 PLAN_FILE = "plan.json"
@@ -24,6 +28,8 @@ class Plan:
     ----------
     deliveries : tuple of str
         Delivery ids in the order in which they are taken in.
+    observed : mapping of str to str
+        When each delivery's content was so in the world, ISO 8601 in UTC, as its last pull said.
     parent : int
         The release that was current; 0 for none.
     stale_sources : tuple of str
@@ -35,6 +41,7 @@ class Plan:
     opened_at: str
     parent: int
     deliveries: tuple[str, ...]
+    observed: Mapping[str, str]
     stale_sources: tuple[str, ...]
     rule_set_digest: str
 
@@ -78,43 +85,72 @@ def open_cycle(city: City, series_name: str, *, at: dt.datetime | None = None) -
 def _open_or_resume(city: City, series: Series, moment: dt.datetime) -> str | None:
     last = _last_frozen(city, series.name)
     if last is not None and cycle_state(city, last.subject) not in ENDED:
-        if not (city.cycle_folder(last.subject) / PLAN_FILE).exists():
-            _write_plan(city, _plan_of(last))
+        _resume(city, last, moment)
         return last.subject
-    landed = inbox(city, series, after=int(last.body["through"]) if last else 0)
+    through = dict(last.body["through"]) if last else {}
+    landed = inbox(city, series, through)
     if not landed:
         return None
+    _check_contracts(city)
     current = city.framework.current()
     number = int(last.body["number"]) + 1 if last else 1
     order = {name: place for place, name in enumerate(series.sources)}
-    deliveries = [(entry.subject, str(entry.body["delivery"])) for entry in landed]
+    # content that came twice counts where it came last
+    newest = {str(entry.body["delivery"]): entry for entry in landed}
+    taken = sorted(newest.values(), key=lambda entry: (order[entry.subject], entry.sequence))
     plan = Plan(
         cycle=f"{series.name}-{number:04d}",
         series=series.name,
         opened_at=moment.isoformat(timespec="seconds"),
         parent=current.number if current else 0,
-        deliveries=tuple(
-            delivery for _, delivery in sorted(deliveries, key=lambda one: order[one[0]])
-        ),
+        deliveries=tuple(str(entry.body["delivery"]) for entry in taken),
+        observed={str(entry.body["delivery"]): str(entry.body["observed_at"]) for entry in taken},
         stale_sources=stale_sources(city, series, moment),
         rule_set_digest=city.workspace.rule_set_digest(),
     )
-    city.ledger.append(
-        CycleState.FROZEN,
-        plan.cycle,
-        {"through": landed[-1].sequence, "number": number, "plan": asdict(plan)},
-        who=operator(),
-        at=moment,
-    )
-    _write_plan(city, plan)
+    through |= {entry.subject: entry.sequence for entry in landed}
+    _freeze(city, plan, {"through": through, "number": number}, moment)
     return plan.cycle
 
 
-def inbox(city: City, series: Series, *, after: int) -> list[Entry]:
-    """Return the ledger's entries of deliveries that landed for a series since a sequence."""
+def _resume(city: City, last: Entry, moment: dt.datetime) -> None:
+    plan = _from_dict(dict(last.body["plan"]))
+    current = city.framework.current()
+    newest = current.number if current else 0
+    if plan.parent != newest and city.framework.released_by(plan.cycle) is None:
+        # overtaken by another release: what was made over the old one does not count
+        shutil.rmtree(city.cycle_folder(plan.cycle), ignore_errors=True)
+        _freeze(city, replace(plan, parent=newest), last.body, moment)
+    elif not (city.cycle_folder(plan.cycle) / PLAN_FILE).exists():
+        _write_plan(city, plan)
+
+
+def _freeze(city: City, plan: Plan, body: Mapping[str, Any], moment: dt.datetime) -> None:
+    frozen = {"through": body["through"], "number": body["number"], "plan": asdict(plan)}
+    city.ledger.append(CycleState.FROZEN, plan.cycle, frozen, who=operator(), at=moment)
+    _write_plan(city, plan)
+
+
+def _check_contracts(city: City) -> None:
+    stored = city.framework.contracts()
+    for name, layer in city.workspace.layers.items():
+        if name in stored and not contract.is_same(stored[name], layer):
+            raise DeclarationError(
+                where=str(city.workspace.root / "schemas" / f"{name}.yaml"),
+                found="a contract other than the one in the store",
+                expected=f"the contract that {city.framework.path} has; titles may change",
+                remedy="undo the change, or give the layer a new name; contracts can't change yet",
+            )
+
+
+def inbox(city: City, series: Series, through: Mapping[str, int]) -> list[Entry]:
+    """Return the entries of deliveries that landed since the last cycle, by source."""
     sources = set(series.sources)
-    landed = city.ledger.entries(what="landed", after=after)
-    return [entry for entry in landed if entry.subject in sources]
+    return [
+        entry
+        for entry in city.ledger.entries(what="landed")
+        if entry.subject in sources and entry.sequence > through.get(entry.subject, 0)
+    ]
 
 
 def stale_sources(city: City, series: Series, moment: dt.datetime) -> tuple[str, ...]:
@@ -168,21 +204,18 @@ def open_cycle_of(city: City, series_name: str) -> str | None:
 
 
 def cycles_of(city: City, series_name: str) -> list[Entry]:
-    """Return the entries that opened the cycles of a series, oldest first."""
-    return [
-        entry
+    """Return the entries that froze the cycles of a series, oldest first; one a cycle."""
+    frozen = {
+        entry.subject: entry
         for entry in city.ledger.entries(what=CycleState.FROZEN)
         if entry.body["plan"]["series"] == series_name
-    ]
+    }
+    return list(frozen.values())
 
 
 def _last_frozen(city: City, series_name: str) -> Entry | None:
     opened = cycles_of(city, series_name)
     return opened[-1] if opened else None
-
-
-def _plan_of(entry: Entry) -> Plan:
-    return _from_dict(dict(entry.body["plan"]))
 
 
 def _plan(path: Path) -> Plan:

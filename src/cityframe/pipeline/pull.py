@@ -3,9 +3,12 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from cityframe.config.source import Source
 from cityframe.connectors import pull as pull_bytes
 from cityframe.model.delivery import Delivery
 from cityframe.pipeline.city import City, now, operator
+from cityframe.pipeline.set_aside import is_set_aside
+from cityframe.pipeline.turns import turn_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class PullOutcome:
     is_new : bool
         Whether the source's content differs from its newest delivery.
     reason : str
-        Why nothing new was landed; empty otherwise.
+        Why nothing new was landed, or why known bytes were landed again; else empty.
     """
 
     delivery: Delivery | None
@@ -46,7 +49,8 @@ def pull(
     Returns
     -------
     PullOutcome
-        The same bytes as the source's newest delivery are the same delivery and not new.
+        The same bytes as the source's newest delivery are the same delivery and not new, unless
+        that one was quarantined or returned: it is then landed again for the next cycle.
 
     Raises
     ------
@@ -55,41 +59,50 @@ def pull(
     DeclarationError
         If there is no such source or place.
     """
-    source = city.workspace.source(source_name)
-    newest = city.ledger.last(what="landed", subject=source_name)
-    watermark = str(newest.body["watermark"]) if newest else ""
+    with turn_of(city, f"pull-{source_name}"):
+        return _pull(city, city.workspace.source(source_name), place, at)
+
+
+def _pull(city: City, source: Source, place: str | None, at: dt.datetime | None) -> PullOutcome:
+    landed = list(city.ledger.entries(what="landed", subject=source.name))
+    kept = [entry for entry in landed if not is_set_aside(city, entry)]
+    # what was set aside must come again: go on from what came in
+    watermark = str(kept[-1].body["watermark"]) if kept else ""
     landed_at = now()
-    with city.archive.receiving(source_name) as folder:
+    with city.archive.receiving(source.name) as folder:
         pulled = pull_bytes(
             source,
             workspace_root=city.workspace.root,
             into=folder,
             place=place,
             watermark=watermark,
-            observations=city.observations(source_name),
+            observations=city.observations(source.name),
         )
         if pulled is None:
             return PullOutcome(None, is_new=False, reason=f"nothing above {watermark or 'empty'}")
+        observed_at = at or pulled.observed_at or landed_at
         delivery, _ = city.archive.land(
             folder,
-            source=source_name,
+            source=source.name,
             origin=pulled.origin,
-            observed_at=at or pulled.observed_at or landed_at,
+            observed_at=observed_at,
             landed_at=landed_at,
             watermark=pulled.watermark,
         )
-    if newest is not None and newest.body["delivery"] == delivery.id:
+    is_same = bool(landed) and landed[-1].body["delivery"] == delivery.id
+    if is_same and landed[-1] in kept:
         return PullOutcome(delivery, is_new=False, reason="the same bytes as the newest delivery")
     city.ledger.append(
         "landed",
-        source_name,
+        source.name,
         {
             "delivery": delivery.id,
-            "observed_at": delivery.observed_at,
-            "origin": delivery.origin,
-            "watermark": delivery.watermark,
+            "observed_at": observed_at.astimezone(dt.UTC).isoformat(timespec="seconds"),
+            "origin": pulled.origin,
+            "watermark": pulled.watermark,
         },
         who=operator(),
         at=landed_at,
     )
-    return PullOutcome(delivery, is_new=True, reason="")
+    reason = "landed again, for it was quarantined or returned" if is_same else ""
+    return PullOutcome(delivery, is_new=True, reason=reason)

@@ -6,16 +6,18 @@ import geopandas as gpd
 import pandas as pd
 
 from cityframe.core.frames import empty_frame
-from cityframe.errors import DeclarationError, GateClosedError
+from cityframe.errors import DeclarationError, GateClosedError, IntegrityError
 from cityframe.model.change import CHANGE_COLUMNS
 from cityframe.model.cycle import CycleState
 from cityframe.model.release import Release, ReleaseKind
+from cityframe.pipeline.accounts import accounts
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.decisions import as_evidence, decision, decisions
 from cityframe.pipeline.difference import LayerDifference, difference
 from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.reporting import report_folder
 from cityframe.pipeline.review import report_digest
-from cityframe.pipeline.staging import candidate_of
+from cityframe.pipeline.staging import candidate_of, check_results
 from cityframe.pipeline.turns import in_turn
 from cityframe.store.candidate import write_candidate
 from cityframe.store.commit import commit
@@ -47,11 +49,21 @@ def release(city: City, cycle: str) -> int:
             remedy=f"review the report and run `cityframe cycle approve {plan.series} "
             "--by NAME --reason TEXT`",
         )
+    approved = city.ledger.last(what=CycleState.APPROVED, subject=cycle)
+    if approved is None or approved.body["report_digest"] != report_digest(city, cycle):
+        raise IntegrityError(
+            where=str(report_folder(city, cycle)),
+            found="a report other than the one that the decision was taken over",
+            expected="the report as it was approved",
+            remedy="return the cycle, or restore the report",
+        )
+    quarantined = [one.delivery for one in accounts(city, cycle) if one.quarantine_reasons]
     evidence = {
-        "rule_set_digest": plan.rule_set_digest,
-        "report_digest": report_digest(city, cycle),
+        "rule_set_digest": check_results(city, cycle).rule_set_digest,
+        "report_digest": approved.body["report_digest"],
         "decisions": [as_evidence(one) for one in decisions(city, cycle)],
-        "deliveries": list(plan.deliveries),
+        "deliveries": [one for one in plan.deliveries if one not in quarantined],
+        "quarantined": quarantined,
         "stale_sources": list(plan.stale_sources),
     }
     made = commit(
@@ -76,8 +88,8 @@ def note_missing_releases(city: City) -> None:
 def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -> Release:
     """Make a release that says again what an older one said.
 
-    The inverse changes take the valid times of the older release's rows, so that both time axes
-    answer as if what came in between had not been said; it stays in the history.
+    On both time axes the new release answers as the older one; what came in between stays in the
+    history.
 
     Raises
     ------
@@ -117,6 +129,7 @@ def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -
         cycle=cycle,
         evidence={"decisions": [taken], "restores": number},
         at=at,
+        restores=number,
     )
     _note(city, made)
     return made

@@ -64,7 +64,7 @@ def cycle_report(city: City, cycle: str) -> Report:
     """Return the report of a cycle without its findings."""
     plan = read_plan(city, cycle)
     candidate = candidate_of(city, cycle)
-    candidate_results, gate_reasons = check_results(city, cycle)
+    check = check_results(city, cycle)
     results = [result for account in accounts(city, cycle) for result in account.results]
     made = city.framework.released_by(cycle)
     return Report(
@@ -76,13 +76,13 @@ def cycle_report(city: City, cycle: str) -> Report:
         parent_release=plan.parent,
         release=made.number if made else None,
         candidate_digest=candidate.digest,
-        rule_set_digest=plan.rule_set_digest,
+        rule_set_digest=check.rule_set_digest,
         deliveries=tuple(_delivery_accounts(city, cycle)),
-        results=(*results, *candidate_results),
+        results=(*results, *check.results),
         changes=tuple(_layer_changes(city, candidate, plan.parent)),
         stale_sources=plan.stale_sources,
         decisions=tuple(decisions(city, cycle)),
-        gate_reasons=gate_reasons,
+        gate_reasons=check.gate_reasons,
     )
 
 

@@ -6,9 +6,9 @@ from cityframe.errors import DeclarationError, GateClosedError
 from cityframe.model.cycle import CycleState
 from cityframe.model.report import Decision
 from cityframe.pipeline.city import City, now, operator
-from cityframe.pipeline.plan import cycle_state, read_plan
+from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
-from cityframe.pipeline.staging import candidate_of, check_results
+from cityframe.pipeline.staging import candidate_of, check_results, require_state
 from cityframe.pipeline.turns import in_turn
 
 
@@ -21,6 +21,7 @@ def put_in_review(city: City, cycle: str) -> str:
     str
         The candidate's digest: what a decision must be taken over.
     """
+    require_state(city, cycle, CycleState.FROZEN, CycleState.IN_REVIEW)
     candidate = candidate_of(city, cycle)
     write_cycle_report(city, cycle)
     digest = report_digest(city, cycle)
@@ -37,6 +38,7 @@ def report_digest(city: City, cycle: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@in_turn
 def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
     """Approve a cycle's candidate.
 
@@ -48,7 +50,9 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
         If the cycle is not in review, or a blocking rule fails in the candidate.
     """
     _check_decider(city, cycle, who, why)
-    _, gate_reasons = check_results(city, cycle)
+    require_state(city, cycle, CycleState.IN_REVIEW)
+    _require_as_reviewed(city, cycle)
+    gate_reasons = check_results(city, cycle).gate_reasons
     if gate_reasons:
         raise GateClosedError(
             where=f"cycle {cycle}",
@@ -59,6 +63,7 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
     return _decide(city, cycle, CycleState.APPROVED, who, why)
 
 
+@in_turn
 def send_back(city: City, cycle: str, *, who: str, why: str) -> Decision:
     """Return a cycle's candidate to its sources; the cycle ends without a release.
 
@@ -70,6 +75,8 @@ def send_back(city: City, cycle: str, *, who: str, why: str) -> Decision:
         If the cycle is not in review.
     """
     _check_decider(city, cycle, who, why)
+    # an approved cycle that was not released can still be sent back
+    require_state(city, cycle, CycleState.IN_REVIEW, CycleState.APPROVED)
     return _decide(city, cycle, CycleState.RETURNED, who, why)
 
 
@@ -85,13 +92,19 @@ def _check_decider(city: City, cycle: str, who: str, why: str) -> None:
             found=f"{who!r} is no approver of {series.name}",
             expected=f"one of {', '.join(series.approvers)}",
         )
-    state = cycle_state(city, cycle)
-    if state is not CycleState.IN_REVIEW:
+
+
+def _require_as_reviewed(city: City, cycle: str) -> None:
+    reviewed = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
+    present = {
+        "candidate_digest": candidate_of(city, cycle).digest,
+        "report_digest": report_digest(city, cycle),
+    }
+    if reviewed is None or dict(reviewed.body) != present:
         raise GateClosedError(
             where=f"cycle {cycle}",
-            found=f"it is {state.value}",
-            expected="a cycle in review",
-            remedy="see `cityframe cycle status`",
+            found="candidate or report are not those that were put in review",
+            remedy="run the cycle again and look at the new report",
         )
 
 

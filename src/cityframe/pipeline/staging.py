@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,14 +10,16 @@ import geopandas as gpd
 import pandas as pd
 
 from cityframe.core.frames import key_text
+from cityframe.errors import GateClosedError
+from cityframe.model.cycle import CycleState
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleResult
-from cityframe.pipeline.accounts import changes_in_order, results_from
+from cityframe.pipeline.accounts import accounts, changes_in_order, results_from
 from cityframe.pipeline.city import City, replaced_whole
 from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.features import features_of_findings
 from cityframe.pipeline.frames_on_disk import write_frame
-from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.plan import cycle_state, read_plan
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
 from cityframe.reconcile import compose, net_changes
@@ -28,6 +30,23 @@ from cityframe.store.candidate import Candidate, read_candidate, read_changes, w
 CHECK_FILE = "check.json"
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateCheck:
+    """What checking a candidate gave.
+
+    Attributes
+    ----------
+    gate_reasons : tuple of str
+        Why it can't be approved; empty when it can.
+    rule_set_digest : str
+        Of the rules that it was checked with.
+    """
+
+    results: tuple[RuleResult, ...]
+    gate_reasons: tuple[str, ...]
+    rule_set_digest: str
+
+
 @in_turn
 def stage(city: City, cycle: str) -> bool:
     """Write the candidate of a cycle: the net changes of all its deliveries.
@@ -36,7 +55,15 @@ def stage(city: City, cycle: str) -> bool:
     -------
     bool
         Whether any feature would change.
+
+    Raises
+    ------
+    GateClosedError
+        If a planned delivery was not taken in, another release came in between, or the cycle is
+        past its review.
     """
+    require_state(city, cycle, CycleState.FROZEN, CycleState.IN_REVIEW)
+    _require_all_taken_in(city, cycle)
     layers = dict(city.workspace.layers)
     changes: dict[str, gpd.GeoDataFrame] = {}
     for name, layer in layers.items():
@@ -90,16 +117,76 @@ def check_candidate(city: City, cycle: str) -> None:
         keep_suite(folder, name, checked)
         results += checked.results
         gate_reasons += checked.gate_reasons
-    body = {"results": [asdict(one) for one in results], "gate_reasons": gate_reasons}
+    body = {
+        "candidate_digest": candidate.digest,
+        "rule_set_digest": workspace.rule_set_digest(),
+        "results": [asdict(one) for one in results],
+        "gate_reasons": gate_reasons,
+    }
     with replaced_whole(folder / CHECK_FILE) as temporary:
         temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def check_results(city: City, cycle: str) -> tuple[tuple[RuleResult, ...], tuple[str, ...]]:
-    """Return the rule results and the reasons why the gate is closed, from `check_candidate`."""
+def check_results(city: City, cycle: str) -> CandidateCheck:
+    """Return what `check_candidate` left.
+
+    Raises
+    ------
+    GateClosedError
+        If it was not run over the present candidate.
+    """
     path = city.cycle_folder(cycle) / "candidate" / CHECK_FILE
-    data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return results_from(data["results"]), tuple(data["gate_reasons"])
+    digest = candidate_of(city, cycle).digest
+    data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if data.get("candidate_digest") != digest:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found="the present candidate was not checked",
+            expected=f"a check of candidate {digest[:16]}",
+            remedy="run the cycle's steps again",
+        )
+    return CandidateCheck(
+        results=results_from(data["results"]),
+        gate_reasons=tuple(data["gate_reasons"]),
+        rule_set_digest=data["rule_set_digest"],
+    )
+
+
+def require_state(city: City, cycle: str, *allowed: CycleState) -> None:
+    """Refuse a step that the cycle is past.
+
+    Raises
+    ------
+    GateClosedError
+        If the cycle is in none of the allowed states.
+    """
+    state = cycle_state(city, cycle)
+    if state not in allowed:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"it is {state.value}",
+            expected=f"a cycle that is {' or '.join(allowed)}",
+            remedy="see `cityframe cycle status`",
+        )
+
+
+def _require_all_taken_in(city: City, cycle: str) -> None:
+    plan = read_plan(city, cycle)
+    missing = set(plan.deliveries) - {account.delivery for account in accounts(city, cycle)}
+    if missing:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"not taken in: {', '.join(sorted(missing))}",
+            expected="every delivery of the plan",
+            remedy="take in their sources first; a source that left the series must come back",
+        )
+    current = city.framework.current()
+    if plan.parent != (current.number if current else 0):
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"it was taken in over release {plan.parent}, which is not the newest any more",
+            remedy="run the cycle again: it starts over from the newest release",
+        )
 
 
 def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.GeoDataFrame]:

@@ -50,8 +50,8 @@ def cycle_status(city: City, series_name: str | None = None) -> list[SeriesStatu
                     stale_sources=tuple(entry.body["plan"]["stale_sources"]),
                 )
             )
-        through = int(opened[-1].body["through"]) if opened else 0
-        waiting = len(inbox(city, series, after=through))
+        through = opened[-1].body["through"] if opened else {}
+        waiting = len(inbox(city, series, through))
         found.append(
             SeriesStatus(
                 series=name,

@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from cityframe.errors import SourceUnreachableError
@@ -13,27 +14,39 @@ StepParameters = ParamSpec("StepParameters")
 StepResult = TypeVar("StepResult")
 
 
+_HELD: set[Path] = set()
+
+
 @contextmanager
 def turn_of(city: City, series: str) -> Iterator[None]:
     """Hold a series' turn; the operating system gives it back when the process ends.
+
+    Inside a block that holds it, this process may hold it again.
 
     Raises
     ------
     SourceUnreachableError
         If another process has it.
     """
-    path = city.workspace.store / "cycles" / f".{series}.lock"
+    path = city.workspace.store.resolve() / "cycles" / f".{series}.lock"
+    if path in _HELD:
+        yield
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SourceUnreachableError(
-                where=f"series {series}",
-                found="another process is at a step of its cycle",
-                remedy="try again when that step has ended",
+                where=f"{series}",
+                found="another process is at work on it",
+                remedy="try again when that has ended",
             ) from error
-        yield
+        _HELD.add(path)
+        try:
+            yield
+        finally:
+            _HELD.discard(path)
 
 
 def in_turn(

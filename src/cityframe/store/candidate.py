@@ -6,7 +6,7 @@ taken over.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from cityframe.model.change import CHANGE_COLUMNS, ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import LayerVersion
 from cityframe.store.framework import Framework, LayerState
+from cityframe.store.sqlite import sqlite_engine, write_transaction
 
 CHANGES_FILE = "candidate.gpkg"
 SUMMARY_FILE = "candidate.json"
@@ -39,9 +40,11 @@ class Candidate:
     parent : int
         Number of the release that it was made over; 0 for none.
     digest : str
-        BLAKE2b-256 over the parent's digest and the layers; what a decision binds to.
+        BLAKE2b-256 over the parent's digest, the layers and their rows; what a decision binds to.
     layers : mapping
         Each changed layer after the change.
+    rows : mapping
+        By layer, SHA-256 over its rows: uid, change, valid time, delivery, record, row digest.
     """
 
     folder: Path
@@ -49,6 +52,7 @@ class Candidate:
     parent_digest: str
     digest: str
     layers: Mapping[str, LayerState]
+    rows: Mapping[str, str]
 
     @property
     def has_changes(self) -> bool:
@@ -91,6 +95,7 @@ def write_candidate(
     for leftover in folder.glob(f"{CHANGES_FILE}*"):
         leftover.unlink()
     states: dict[str, LayerState] = {}
+    rows: dict[str, str] = {}
     for name in sorted(changes):
         frame = changes[name]
         if frame.empty:
@@ -98,14 +103,17 @@ def write_candidate(
         layer = layers[name]
         frame = frame.assign(digest=row_digests(frame, layer))
         states[name] = _state_after(framework, layer, frame)
+        rows[name] = _rows_digest(frame)
         _write_changes(path, frame, layer)
+    _index_uids(path, states)
     parent = framework.current()
     candidate = Candidate(
         folder=folder,
         parent=parent.number if parent else 0,
         parent_digest=parent.digest if parent else "",
-        digest=candidate_digest(parent.digest if parent else "", states),
+        digest=candidate_digest(parent.digest if parent else "", states, rows),
         layers=states,
+        rows=rows,
     )
     _write_summary(candidate)
     return candidate
@@ -127,7 +135,7 @@ def read_candidate(folder: Path) -> Candidate:
         name: LayerState(version=LayerVersion(**state["version"]), total=int(state["total"], 16))
         for name, state in data["layers"].items()
     }
-    if candidate_digest(data["parent_digest"], layers) != data["digest"]:
+    if candidate_digest(data["parent_digest"], layers, data["rows"]) != data["digest"]:
         raise IntegrityError(
             where=str(path), found="contents that do not give the digest", remedy="stage again"
         )
@@ -137,6 +145,7 @@ def read_candidate(folder: Path) -> Candidate:
         parent_digest=data["parent_digest"],
         digest=data["digest"],
         layers=layers,
+        rows=data["rows"],
     )
 
 
@@ -172,7 +181,10 @@ def verify_candidate(candidate: Candidate, framework: Framework) -> None:
                 expected="the row as it was when the candidate was staged",
                 remedy="stage the cycle again",
             )
-        if _state_after(framework, layer, frame).version.digest != state.version.digest:
+        if (
+            _rows_digest(frame) != candidate.rows[name]
+            or _state_after(framework, layer, frame) != state
+        ):
             raise IntegrityError(
                 where=f"{candidate.changes_path} layer {name}",
                 found="changes that do not lead to the candidate's digest",
@@ -181,14 +193,34 @@ def verify_candidate(candidate: Candidate, framework: Framework) -> None:
             )
 
 
-def candidate_digest(parent_digest: str, layers: Mapping[str, LayerState]) -> str:
+def candidate_digest(
+    parent_digest: str, layers: Mapping[str, LayerState], rows: Mapping[str, str]
+) -> str:
     """Return the digest that a decision binds to."""
     body = {
         "parent": parent_digest,
         "layers": {name: asdict(state.version) for name, state in sorted(layers.items())},
+        "rows": dict(rows),
     }
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+
+
+def _rows_digest(frame: gpd.GeoDataFrame) -> str:
+    ordered = frame.sort_values("uid", kind="stable")
+    columns = [
+        ordered["uid"],
+        ordered["change"],
+        ordered["has_new_attributes"].astype(bool),
+        ordered["valid_from"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ordered["delivery"],
+        ordered["record"].astype("str").fillna(""),
+        ordered["digest"].map(bytes),
+    ]
+    total = hashlib.sha256()
+    for row in zip(*columns, strict=True):
+        total.update(repr(row).encode())
+    return total.hexdigest()
 
 
 def _state_after(framework: Framework, layer: Layer, frame: gpd.GeoDataFrame) -> LayerState:
@@ -230,6 +262,14 @@ def _write_changes(path: Path, frame: gpd.GeoDataFrame, layer: Layer) -> None:
     )
 
 
+def _index_uids(path: Path, layers: Iterable[str]) -> None:
+    # without it each row of a commit scans all changes
+    if path.exists():
+        with write_transaction(sqlite_engine(path)) as connection:
+            for name in layers:
+                connection.exec_driver_sql(f'CREATE INDEX "{name}_uid" ON "{name}" (uid)')
+
+
 def _write_summary(candidate: Candidate) -> None:
     body = {
         "parent": candidate.parent,
@@ -239,6 +279,7 @@ def _write_summary(candidate: Candidate) -> None:
             name: {"version": asdict(state.version), "total": f"{state.total:x}"}
             for name, state in candidate.layers.items()
         },
+        "rows": dict(candidate.rows),
     }
     path = candidate.folder / SUMMARY_FILE
     temporary = path.with_suffix(".tmp")

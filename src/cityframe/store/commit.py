@@ -42,6 +42,7 @@ def commit(
     cycle: str,
     evidence: Mapping[str, Any],
     at: dt.datetime,
+    restores: int | None = None,
 ) -> Release:
     """Make a candidate the next release.
 
@@ -61,6 +62,8 @@ def commit(
         JSON-ready proof: rule-set digest, report digest, decisions, deliveries.
     at : datetime
         The release's time.
+    restores : int, optional
+        The release that is said again, on both time axes; the candidate is the inverse change.
 
     Returns
     -------
@@ -109,8 +112,12 @@ def commit(
                 evidence=_canonical(body),
             )
         )
+        if restores is not None:
+            for layer in layers.values():
+                _restore(connection, layer, number, restores, layer.name in candidate.layers)
         for name in candidate.layers:
-            _apply(connection, layers[name], number)
+            if restores is None:
+                _apply(connection, layers[name], number)
             update_extent(connection, layers[name], created_at.replace("+00:00", "Z"))
         _record_layers(connection, number, candidate)
     return framework.release(number)
@@ -149,7 +156,7 @@ def _ensure_layer(connection: sa.Connection, framework: Framework, layer: Layer)
     if stored is None:
         create_layer(connection, layer)
         connection.execute(sa.insert(LAYER).values(name=layer.name, contract=declared))
-    elif stored != declared:
+    elif not contract_form.is_same(contract_form.read(stored), layer):
         raise DeclarationError(
             where=f"schemas/{layer.name}.yaml",
             found="a contract other than the one in the store",
@@ -213,6 +220,55 @@ def _apply(connection: sa.Connection, layer: Layer, number: int) -> None:
     )  # fmt: skip
     if has_geometry:
         _index_added(connection, layer, first_fid)
+
+
+def _restore(
+    connection: sa.Connection, layer: Layer, number: int, restores: int, has_changes: bool
+) -> None:
+    """Know again, of every feature touched since, exactly the rows known at an older release."""
+    history = history_table(layer)
+    changes = changes_table(layer)
+    touched = sa.union(
+        sa.select(history.c.uid).where(history.c.release_from > restores),
+        sa.select(history.c.uid).where(history.c.release_to > restores),
+    ).subquery()
+    columns = [column.name for column in history.columns if column.name != "fid"]
+    new = {"release_from": sa.literal(number), "release_to": sa.null(), "change": sa.null()}
+    first_fid = connection.execute(sa.select(sa.func.max(history.c.fid))).scalar() or 0
+    connection.execute(
+        sa.insert(history).from_select(
+            columns,
+            sa.select(*(new.get(name, history.c[name]) for name in columns)).where(
+                history.c.uid.in_(sa.select(touched.c.uid)),
+                history.c.release_from <= restores,
+                history.c.release_to.is_(None) | (history.c.release_to > restores),
+            ),
+        )
+    )
+    connection.execute(
+        sa.update(history)
+        .where(
+            history.c.uid.in_(sa.select(touched.c.uid)),
+            history.c.release_from < number,
+            history.c.release_to.is_(None),
+        )
+        .values(release_to=number)
+    )
+    if has_changes:
+        kind = sa.select(changes.c.change).where(changes.c.uid == history.c.uid)
+        connection.execute(
+            sa.update(history)
+            .where(history.c.release_from == number, history.c.valid_to.is_(None))
+            .values(change=kind.scalar_subquery())
+        )
+    if layer.geometry is not GeometryType.NONE:
+        connection.exec_driver_sql(
+            f'INSERT INTO "{spatial_index(layer)}" SELECT n.fid, r.minx, r.maxx, r.miny, r.maxy '
+            f'FROM "{history.name}" n JOIN "{history.name}" o ON o.uid = n.uid '
+            "AND o.valid_from = n.valid_from AND o.release_from <= ? AND o.release_to > ? "
+            f'JOIN "{spatial_index(layer)}" r ON r.id = o.fid WHERE n.fid > ?',
+            (restores, restores, first_fid),
+        )
 
 
 def _index_added(connection: sa.Connection, layer: Layer, first_fid: int) -> None:

@@ -55,7 +55,8 @@ class Framework:
     @property
     def exists(self) -> bool:
         """Whether a release was ever committed here."""
-        return self.path.exists()
+        # a process killed at its very first commit leaves a file without tables
+        return self.path.exists() and sa.inspect(self._engine()).has_table("cf_release")
 
     # releases
 

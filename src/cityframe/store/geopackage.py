@@ -43,6 +43,7 @@ def create_scaffold(connection: sa.Connection) -> None:
     connection.exec_driver_sql(f"PRAGMA user_version = {_USER_VERSION}")
     for statement in _SCAFFOLD:
         connection.exec_driver_sql(statement)
+    _register_crs(connection, "EPSG:4326")
 
 
 def create_layer(connection: sa.Connection, layer: Layer) -> None:

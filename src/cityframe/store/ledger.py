@@ -95,7 +95,7 @@ class Ledger:
 
     def entries(self, *, what: str = "", subject: str = "", after: int = 0) -> Iterator[Entry]:
         """Yield entries in their order, by kind and subject, with a sequence above ``after``."""
-        if not self._path.exists():
+        if not self._has_entries():
             return
         query = sa.select(_ENTRY).where(_ENTRY.c.sequence > after).order_by(_ENTRY.c.sequence)
         if what:
@@ -114,6 +114,10 @@ class Ledger:
             found = entry
         return found
 
+    def _has_entries(self) -> bool:
+        # a process killed at its very first entry leaves a file without tables
+        return self._path.exists() and sa.inspect(sqlite_engine(self._path)).has_table("entry")
+
     def verify(self) -> int:
         """Check the chain and return the number of entries.
 
@@ -122,7 +126,7 @@ class Ledger:
         IntegrityError
             If an entry was altered, removed or put in between.
         """
-        if not self._path.exists():
+        if not self._has_entries():
             return 0
         previous, count = _FIRST, 0
         with sqlite_engine(self._path).connect() as connection:
