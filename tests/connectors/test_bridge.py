@@ -214,9 +214,12 @@ def test_bridge_killed_in_the_middle_of_a_stream_loses_and_doubles_nothing(
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
+    between = stored_rows(tmp_path)
+    deadline = time.monotonic() + 20
+    while len(sent) <= between and time.monotonic() < deadline:
+        time.sleep(0.01)
     is_over.set()
     sender.join()
-    between = stored_rows(tmp_path)
     assert 0 < between < len(sent)
     last = run(sensors(), tmp_path, idle_s=2.0)
     assert between + last.stored == len(sent)
