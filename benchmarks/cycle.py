@@ -100,9 +100,11 @@ def airflow(size: int) -> None:
         releases = [len(open_city(one).framework.releases()) for one in (root, twin)]
         assert releases == [2, 2], releases
         assert city.workspace.series[SERIES].approvers == (APPROVER,)
-    print(f"{size:,} buildings, second cycle: plain {plain:.1f} s, through Airflow {through:.1f} s")
-    print(f"a cycle with nothing landed, through Airflow: {empty:.1f} s")
-    print(f"Airflow's share of the wall time: {(through - plain) / through:.0%}")
+    for what, (wall, cpu) in (("plain", plain), ("through Airflow", through), ("empty", empty)):
+        print(f"{size:,} buildings, second cycle, {what}: {wall:.1f} s, {cpu:.1f} CPU s")
+    for unit, place in (("wall", 0), ("CPU", 1)):
+        share = (through[place] - plain[place]) / through[place]
+        print(f"Airflow's share of the {unit} time: {share:.0%}")
 
 
 def plain_run(root: Path) -> None:
@@ -174,11 +176,13 @@ def new_town(size: int) -> Iterator[Path]:
         yield root
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Return the wall seconds that work took."""
-    started = time.monotonic()
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the wall seconds that work took, and the CPU seconds of the processes it ran."""
+    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     work()
-    return time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.monotonic() - started, cpu
 
 
 class _Lap:
