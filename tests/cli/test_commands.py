@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import jsonschema
 import pyogrio
 import pytest
 import shapely
 
 from cityframe.cli import main
+from cityframe.config.document import read_yaml
 
 SCHEMA = """\
 name: parcels
@@ -207,3 +209,45 @@ def test_json_schemas_are_written_for_editors(shell: Shell, tmp_path: Path) -> N
     assert len(written) == 5
     schema = json.loads((tmp_path / "s" / "source.schema.json").read_text(encoding="utf-8"))
     assert "feeds" in schema["properties"]
+
+
+def test_json_schemas_accept_all_declarations_of_the_repository(
+    shell: Shell, tmp_path: Path
+) -> None:
+    shell("schemas", "--to", str(tmp_path / "s"))
+    root = Path(__file__).resolve().parents[2]
+    checked = 0
+    for workspace in (root, root / "examples" / "cambridge"):
+        for folder, name in (
+            ("schemas", "layer"), ("sources", "source"), ("quality_rules", "rules"),
+            ("cycles", "series"),
+        ):  # fmt: skip
+            schema = json.loads((tmp_path / "s" / f"{name}.schema.json").read_text("utf-8"))
+            for path in sorted((workspace / folder).glob("*.yaml")):
+                data, _ = read_yaml(path)
+                jsonschema.validate(json.loads(json.dumps(data, default=str)), schema)
+                checked += 1
+    assert checked > 40
+
+
+def test_an_unforeseen_error_is_one_object_and_ends_with_1(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(root: Path) -> dict[str, int]:
+        message = "boom"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("cityframe.cli.validate.validate_workspace", fail)
+    assert shell("validate", code=1)["error"]["found"] == "RuntimeError: boom"
+
+
+def test_a_layer_without_attributes_is_released(shell: Shell) -> None:
+    path = shell.root / "schemas" / "parcels.yaml"
+    head = SCHEMA.partition("key:")[0]
+    path.write_text(head + "attributes: {}\n", encoding="utf-8")
+    path = shell.root / "sources" / "cadastre.yaml"
+    text = SOURCE.replace("columns: {number: DJH, use: YT}", "columns: {}\n    ignore: [DJH, YT]")
+    path.write_text(text.replace("    guards", "    missing_key: match\n    guards"), "utf-8")
+    shell.deliver(FIRST, "2026-01-01")
+    ran = shell("cycle", "run", "monthly", "--approve", "li", "--reason", "ok")
+    assert ran["release"] == 1

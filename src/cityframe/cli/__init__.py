@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer: Answer = options.run(options)
     except CityframeError as error:
         return _say_error(error, as_json=as_json)
+    except Exception as error:  # noqa: BLE001  the last line of defence; told whole, and exit 1
+        traceback.print_exc()
+        return _say_error(
+            CityframeError(
+                found=f"{type(error).__name__}: {error}", remedy="this is unforeseen: report it"
+            ),
+            as_json=as_json,
+        )
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)  # noqa: T201
         return 1

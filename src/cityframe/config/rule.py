@@ -1,11 +1,11 @@
 """Quality rules as declared in ``quality_rules/NAME.yaml``."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from cityframe.config.document import Declaration
-from cityframe.config.schema import Name, TitleText
+from cityframe.config.schema import TEXT_OR_LIST, Name, TitleText
 from cityframe.model.finding import DefectClass, Gate, Measure, Scope
 
 
@@ -32,7 +32,7 @@ class Rule(Declaration):
     id: str = Field(pattern=r"^[a-z][a-z0-9_.-]*$", max_length=80)
     title: TitleText
     kind: Name
-    layers: tuple[Name, ...] = Field(min_length=1)
+    layers: Annotated[tuple[Name, ...], WithJsonSchema(TEXT_OR_LIST)] = Field(min_length=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
     defect_class: DefectClass
     gate: Gate

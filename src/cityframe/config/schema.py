@@ -1,8 +1,8 @@
 """A layer's contract as declared in ``schemas/NAME.yaml``."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from cityframe.config.document import Declaration
 from cityframe.model.layer import (
@@ -15,6 +15,11 @@ from cityframe.model.layer import (
 from cityframe.model.text import Title
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
+
+
+TEXT_OR_LIST: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+}
 
 
 class TitleText(Declaration):
@@ -57,7 +62,7 @@ class LayerSchema(Declaration):
     accuracy_m: float = Field(gt=0)
     has_z: bool = False
     vertical_datum: str = ""
-    key: tuple[Name, ...] = ()
+    key: Annotated[tuple[Name, ...], WithJsonSchema(TEXT_OR_LIST)] = ()
     attributes: dict[Name, AttributeSchema]
 
     @field_validator("key", mode="before")

@@ -3,7 +3,7 @@
 import zoneinfo
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from cityframe.config.document import Declaration
 from cityframe.config.schema import Name, TitleText
@@ -187,6 +187,10 @@ class Guards(Declaration):
     shift_m: float | None = Field(default=None, gt=0)
 
 
+_SHORT_COLUMN = {"type": ["string", "object", "null"]}
+_SHORT_COLUMNS = {"type": "object", "additionalProperties": {"type": ["string", "object"]}}
+
+
 class Feed(Declaration):
     """One layer's part of a source: which table of the delivery, and how it maps.
 
@@ -199,7 +203,7 @@ class Feed(Declaration):
     layer: Name
     file: str = "*"
     table: str = ""
-    columns: dict[Name, ColumnMapping]
+    columns: Annotated[dict[Name, ColumnMapping], WithJsonSchema(_SHORT_COLUMNS)]
     ignore: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     geometry: FeatureGeometry | XyGeometry | WktGeometry | JoinGeometry | NoGeometry = (
@@ -212,7 +216,7 @@ class Feed(Declaration):
     missing_key: Literal["return", "match"] = "return"
     count: CountRange = CountRange()
     operation: Operation | None = None
-    valid_from: ColumnMapping | None = None
+    valid_from: Annotated[ColumnMapping | None, WithJsonSchema(_SHORT_COLUMN)] = None
     accuracy_m: float | None = Field(default=None, gt=0)
     guards: Guards = Guards()
 

@@ -50,11 +50,11 @@ def create_layer(connection: sa.Connection, layer: Layer) -> None:
     """Create a layer's history table, spatial index and current view, and register them."""
     table = history_table(layer)
     table.create(connection)
-    attributes = ", ".join(f'"{name}"' for name in layer.attribute_names)
     has_geometry = layer.geometry is not GeometryType.NONE
+    names = ["uid", "valid_from", "release_from", "delivery", *layer.attribute_names]
+    columns = ", ".join(f'"{name}"' for name in [*names, *(["geom"] if has_geometry else [])])
     connection.exec_driver_sql(
-        f'CREATE VIEW "{layer.name}" AS SELECT fid AS OGC_FID, uid, valid_from, '
-        f"release_from, delivery, {attributes}{', geom' if has_geometry else ''} "
+        f'CREATE VIEW "{layer.name}" AS SELECT fid AS OGC_FID, {columns} '
         f'FROM "{table.name}" WHERE release_to IS NULL AND valid_to IS NULL'
     )
     srs_id = _register_crs(connection, layer.crs)
