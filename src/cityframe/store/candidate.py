@@ -22,7 +22,8 @@ from cityframe.errors import IntegrityError
 from cityframe.model.change import CHANGE_COLUMNS, ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import LayerVersion
-from cityframe.store.framework import Framework, LayerState
+from cityframe.store.framework import Framework
+from cityframe.store.release_rows import LayerState
 from cityframe.store.sqlite import sqlite_engine, write_transaction
 
 CHANGES_FILE = "candidate.gpkg"

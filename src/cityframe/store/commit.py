@@ -15,13 +15,14 @@ from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.store import contract as contract_form
 from cityframe.store.candidate import Candidate, verify_candidate
-from cityframe.store.framework import Framework, LayerState
+from cityframe.store.framework import Framework
 from cityframe.store.geopackage import (
     create_layer,
     create_scaffold,
     spatial_index,
     update_extent,
 )
+from cityframe.store.release_rows import LayerState
 from cityframe.store.sqlite import sqlite_engine, write_transaction
 from cityframe.store.tables import (
     LAYER,

@@ -1,9 +1,7 @@
 """The framework: all layers, all releases, both time axes, in one GeoPackage."""
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
@@ -15,9 +13,10 @@ import sqlalchemy as sa
 from cityframe.core.frames import empty_frame, key_text, with_column_types
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
-from cityframe.model.release import LayerVersion, Release, ReleaseKind
+from cityframe.model.release import LayerVersion, Release
 from cityframe.store import contract as contract_form
 from cityframe.store.geopackage import geometry_from_blobs, spatial_index
+from cityframe.store.release_rows import LayerState, release_of, version_of
 from cityframe.store.sqlite import sqlite_engine
 from cityframe.store.tables import (
     LAYER,
@@ -30,14 +29,6 @@ from cityframe.store.tables import (
 Bbox = tuple[float, float, float, float]
 BATCH_ROWS = 100_000
 _EMPTY_DIGEST = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerState:
-    """One layer's version and the order-free sum from which its digest is made."""
-
-    version: LayerVersion
-    total: int
 
 
 class Framework:
@@ -71,8 +62,8 @@ class Framework:
             ).mappings()
             by_release: dict[int, list[LayerVersion]] = {}
             for layer in layers:
-                by_release.setdefault(layer["release"], []).append(_version(layer))
-            return tuple(_release(row, by_release.get(row["number"], [])) for row in rows)
+                by_release.setdefault(layer["release"], []).append(version_of(layer))
+            return tuple(release_of(row, by_release.get(row["number"], [])) for row in rows)
 
     def current(self) -> Release | None:
         """Return the newest release, or None."""
@@ -141,7 +132,7 @@ class Framework:
             row = connection.execute(query).mappings().first()
         if row is None:
             return empty
-        return LayerState(_version(row), int.from_bytes(row["sum"], "little"))
+        return LayerState(version_of(row), int.from_bytes(row["sum"], "little"))
 
     def current_digests(self, layer: Layer, uids: Sequence[str]) -> list[bytes]:
         """Return the digests of current features, in the order of the uids."""
@@ -396,24 +387,3 @@ class Framework:
 def valid_time_text(moment: dt.datetime) -> str:
     """Return a moment as valid times are stored: UTC, whole seconds, ``Z``."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _version(row: sa.RowMapping) -> LayerVersion:
-    return LayerVersion(
-        layer=row["layer"],
-        count=row["count"],
-        digest=row["digest"],
-        changes=json.loads(row["changes"]),
-    )
-
-
-def _release(row: sa.RowMapping, layers: Sequence[LayerVersion]) -> Release:
-    return Release(
-        number=row["number"],
-        kind=ReleaseKind(row["kind"]),
-        created_at=row["created_at"],
-        cycle=row["cycle"],
-        digest=row["digest"],
-        layers=tuple(layers),
-        evidence=json.loads(row["evidence"]),
-    )
