@@ -24,5 +24,12 @@ class ChangeKind(StrEnum):
     ATTRIBUTES = "attributes"
 
 
-CHANGE_COLUMNS = ("uid", "change", "has_new_attributes", "delivery", "record", "valid_from")
-"""System columns of a change table; the layer's attributes and the geometry follow."""
+CHANGE_COLUMNS = (
+    "uid", "change", "has_new_attributes", "delivery", "record", "basis", "valid_from", "valid_to",
+)  # fmt: skip
+"""System columns of a change table; the layer's attributes and the geometry follow.
+
+Such a row says: from ``valid_from`` until ``valid_to`` (null: on and on) the feature was this, or,
+if it is removed, was not there. ``basis`` is what let it in: the pass of the reconciliation, a
+question's answer, a decision. Of several rows of a feature a later one wins where they overlap.
+"""

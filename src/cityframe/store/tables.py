@@ -1,7 +1,6 @@
-"""The one definition of the framework's tables.
+"""The one definition of the framework's tables, for both homes.
 
-Per layer a history table; what is known now has ``release_to`` null, what is so now in the world
-has ``valid_to`` null too::
+Per layer a history table; what is known now has ``release_to`` null::
 
     release axis   [release_from, release_to)     when the framework knew it
     valid axis     [valid_from, valid_to)         when it was so in the world
@@ -13,21 +12,26 @@ index holds the closed rows only.
 from functools import lru_cache
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import UserDefinedType
 
-from cityframe.model.layer import AttributeType, GeometryType, Layer
+from cityframe.core.arrow_rows import row_schema
+from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 
 METADATA = sa.MetaData()
 
 RELEASE = sa.Table(
     "cf_release",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("valid_at", sa.Text, nullable=False),
     sa.Column("cycle", sa.Text, nullable=False, unique=True),
     sa.Column("candidate", sa.Text, nullable=False),
+    sa.Column("parent", sa.Text, nullable=False),
     sa.Column("digest", sa.Text, nullable=False, unique=True),
     sa.Column("evidence", sa.Text, nullable=False),
 )
@@ -37,44 +41,121 @@ RELEASE_LAYER = sa.Table(
     METADATA,
     sa.Column("release", sa.Integer, sa.ForeignKey("cf_release.number"), primary_key=True),
     sa.Column("layer", sa.Text, primary_key=True),
-    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("count", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("sum", sa.LargeBinary, nullable=False),
     sa.Column("changes", sa.Text, nullable=False),
+    sa.Column("opened", sa.Text, nullable=False),
+    sa.Column("closed", sa.Text, nullable=False),
 )
 
-LAYER = sa.Table(
-    "cf_layer",
+CONTRACT = sa.Table(
+    "cf_contract",
     METADATA,
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("layer", sa.Text, primary_key=True),
+    sa.Column("release", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("contract", sa.Text, nullable=False),
 )
 
+LINEAGE = sa.Table(
+    "cf_lineage",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("release", sa.Integer, sa.ForeignKey("cf_release.number"), nullable=False),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("parent", sa.Text, nullable=False, index=True),
+    sa.Column("child", sa.Text, index=True),
+    sa.Column("share", sa.Double),
+)
 
-class _Named(UserDefinedType[Any]):
-    """A column type by the name that GeoPackage gives it."""
+DUE = sa.Table(
+    "cf_due",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("uid", sa.Text, nullable=False),
+    sa.Index("cf_due_at", "layer", "at"),
+)
+
+REDACTION = sa.Table(
+    "cf_redaction",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("release", sa.Integer, sa.ForeignKey("cf_release.number"), nullable=False),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("uid", sa.Text, nullable=False),
+    sa.Column("attributes", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("row", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
+    sa.Column("digest_before", sa.LargeBinary, nullable=False),
+    sa.Column("seal_before", sa.LargeBinary, nullable=False),
+)
+
+VIEW = sa.Table(
+    "cf_view",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("release", sa.Integer, sa.ForeignKey("cf_release.number"), nullable=False),
+)
+
+
+class Moment(UserDefinedType[str]):
+    """A moment in UTC, in whole seconds where it is a valid time; text in GeoPackage's form."""
 
     cache_ok = True
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def get_col_spec(self, **_options: Any) -> str:
+        """Return GeoPackage's name of the type."""
+        return "DATETIME"
+
+    def literal_processor(self, dialect: sa.Dialect) -> Any:
+        """Return what writes a moment into SQL."""
+        return sa.Text().literal_processor(dialect)
+
+
+class Geometry(UserDefinedType[bytes]):
+    """A geometry column by its type in OGC Simple Features and its CRS."""
+
+    cache_ok = True
+
+    def __init__(self, kind: str, srid: int, *, has_z: bool) -> None:
+        self.kind = kind
+        self.srid = srid
+        self.has_z = has_z
 
     def get_col_spec(self, **_options: Any) -> str:
-        return self.name
+        """Return GeoPackage's name of the type."""
+        return self.kind.upper()
 
 
-_TYPES = {
-    AttributeType.STRING: "TEXT",
-    AttributeType.INTEGER: "INTEGER",
-    AttributeType.REAL: "REAL",
-    AttributeType.BOOLEAN: "BOOLEAN",
-    AttributeType.DATE: "DATE",
-    AttributeType.DATETIME: "DATETIME",
+@compiles(Moment, "postgresql")
+def _moment(_type: Moment, _compiler: Any, **_options: Any) -> str:
+    return "TIMESTAMP WITH TIME ZONE"
+
+
+@compiles(Geometry, "postgresql")
+def _geometry(kind: Geometry, _compiler: Any, **_options: Any) -> str:
+    return f"geometry({kind.kind}{'Z' if kind.has_z else ''}, {kind.srid})"
+
+
+_WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# names must sort the same everywhere
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_FLAG = sa.Boolean(create_constraint=False)
+_TYPES: dict[AttributeType, Any] = {
+    AttributeType.STRING: sa.Text(),
+    AttributeType.INTEGER: _WHOLE,
+    AttributeType.REAL: sa.REAL().with_variant(sa.Double(), "postgresql"),
+    AttributeType.BOOLEAN: _FLAG,
+    AttributeType.DATE: sa.Date(),
+    AttributeType.DATETIME: Moment(),
 }
 
 SYSTEM_COLUMNS = (
-    "uid", "valid_from", "valid_to", "release_from", "release_to",
-    "digest", "delivery", "record", "change", "has_new_attributes",
+    "uid", "valid_from", "valid_to", "release_from", "release_to", "digest", "seal", "delivery",
+    "record", "basis", "ended_by", "change", "has_new_attributes",
 )  # fmt: skip
 
 
@@ -83,55 +164,61 @@ def history_name(layer: str) -> str:
     return f"{layer}_history"
 
 
+def srid_of(layer: Layer) -> int:
+    """Return the number of a layer's CRS in its authority's register."""
+    return int(layer.crs.partition(":")[2])
+
+
 @lru_cache(maxsize=256)
 def history_table(layer: Layer) -> sa.Table:
-    """Return the history table of a layer."""
+    """Return the history table of a layer, with the indexes that a filled table gets."""
     name = history_name(layer.name)
     table = sa.Table(
         name,
         sa.MetaData(),
-        sa.Column("fid", sa.Integer, primary_key=True),
-        sa.Column("uid", sa.Text, nullable=False),
-        sa.Column("valid_from", _Named("DATETIME"), nullable=False),
-        sa.Column("valid_to", _Named("DATETIME")),
+        sa.Column("fid", _WHOLE, primary_key=True),
+        sa.Column("uid", _TEXT, nullable=False),
+        sa.Column("valid_from", Moment(), nullable=False),
+        sa.Column("valid_to", Moment()),
         sa.Column("release_from", sa.Integer, nullable=False),
         sa.Column("release_to", sa.Integer),
         sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("seal", sa.LargeBinary, nullable=False),
         sa.Column("delivery", sa.Text, nullable=False),
-        sa.Column("record", sa.Integer),
+        sa.Column("record", _WHOLE),
+        sa.Column("basis", sa.Text),
+        sa.Column("ended_by", sa.Text),
         sa.Column("change", sa.Text),
-        sa.Column("has_new_attributes", _Named("BOOLEAN"), nullable=False),
-        *_attribute_columns(layer),
-        sa.UniqueConstraint("uid", "release_from", "valid_from"),
+        sa.Column("has_new_attributes", _FLAG, nullable=False),
+        *(attribute_column(attribute) for attribute in layer.attributes),
+        *_geometry_columns(layer),
+        sa.CheckConstraint("valid_to > valid_from"),
+        sa.CheckConstraint("release_to > release_from"),
     )
-    sa.Index(f"{name}_closed", table.c.release_to, sqlite_where=table.c.release_to.is_not(None))
+    sa.Index(f"{name}_uid", table.c.uid, table.c.release_from, table.c.valid_from, unique=True)
     sa.Index(f"{name}_opened", table.c.release_from)
+    is_closed = table.c.release_to.is_not(None)
+    sa.Index(
+        f"{name}_closed",
+        table.c.release_to,
+        sqlite_where=is_closed,
+        postgresql_where=is_closed,
+    )
     return table
 
 
-@lru_cache(maxsize=256)
-def changes_table(layer: Layer) -> sa.Table:
-    """Return the table of a candidate that holds a layer's changes, in the attached schema."""
-    return sa.Table(
-        layer.name,
-        sa.MetaData(),
-        sa.Column("fid", sa.Integer, primary_key=True),
-        sa.Column("uid", sa.Text),
-        sa.Column("change", sa.Text),
-        sa.Column("has_new_attributes", _Named("BOOLEAN")),
-        sa.Column("delivery", sa.Text),
-        sa.Column("record", sa.Integer),
-        sa.Column("valid_from", _Named("DATETIME")),
-        sa.Column("digest", sa.LargeBinary),
-        *_attribute_columns(layer),
-        schema="candidate",
-    )
+def attribute_column(attribute: Attribute) -> sa.Column[Any]:
+    """Return the column of an attribute; it may always be null, rules say where it must not."""
+    return sa.Column(attribute.name, _TYPES[attribute.type])
 
 
-def _attribute_columns(layer: Layer) -> list[sa.Column[Any]]:
-    columns: list[sa.Column[Any]] = [
-        sa.Column(attribute.name, _Named(_TYPES[attribute.type])) for attribute in layer.attributes
-    ]
-    if layer.geometry is not GeometryType.NONE:
-        columns.append(sa.Column("geom", _Named(layer.geometry.value.upper())))
-    return columns
+def history_schema(layer: Layer) -> pa.Schema:
+    """Return the Arrow schema of history rows, ``fid`` left out."""
+    return row_schema(layer, SYSTEM_COLUMNS)
+
+
+def _geometry_columns(layer: Layer) -> list[sa.Column[Any]]:
+    if layer.geometry is GeometryType.NONE:
+        return []
+    kind = Geometry(layer.geometry.value, srid_of(layer), has_z=layer.has_z)
+    return [sa.Column("geom", kind)]

@@ -1,0 +1,69 @@
+"""Seals: a digest over all that a history row says, and over all rows that a release touched.
+
+The specification is in ``docs/formats/store.md``.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cityframe.core.digest import ROW_DIGEST_BYTES
+
+_TEXTS = ("uid", "delivery", "basis", "ended_by", "change")
+_MOMENTS = ("valid_from", "valid_to")
+_NUMBERS = ("release_from", "record", "has_new_attributes")
+SEALED_COLUMNS = ("digest", *_TEXTS, *_MOMENTS, *_NUMBERS)
+_NULL_NUMBER = np.iinfo(np.int64).min
+_NULL_LENGTH = 0xFFFFFFFF
+
+
+def seals(rows: pa.Table) -> "pa.Array[Any]":
+    """Return the seal of each row: BLAKE2b-128 over its content's digest and its system columns.
+
+    Parameters
+    ----------
+    rows : Table
+        With `SEALED_COLUMNS`, moments as ``timestamp(us, UTC)``. ``release_to`` is left out: it
+        is the one thing that changes of a row.
+    """
+    pieces: list[Any] = [rows["digest"].combine_chunks().cast(pa.binary())]
+    for name in _TEXTS:
+        pieces += _text(rows[name].combine_chunks().cast(pa.binary()))
+    for name in _MOMENTS:
+        pieces.append(_number(rows[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())))
+    for name in _NUMBERS:
+        pieces.append(_number(rows[name].cast(pa.int64())))
+    joined = pc.binary_join_element_wise(*pieces, pa.scalar(b""))
+    blake2b = hashlib.blake2b
+    return pa.array(
+        [blake2b(row, digest_size=ROW_DIGEST_BYTES).digest() for row in joined.to_pylist()],
+        type=pa.binary(),
+    )
+
+
+def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
+    """Return the digest of a set of rows: BLAKE2b-256 over their seals, sorted."""
+    body = b"".join(b"".join(part.to_pylist()) for part in parts)
+    ordered = np.sort(np.frombuffer(body, dtype=f"S{ROW_DIGEST_BYTES}"))
+    return hashlib.blake2b(ordered.tobytes(), digest_size=32).hexdigest()
+
+
+def _text(values: "pa.Array[Any]") -> list[Any]:
+    lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
+    is_null = values.is_null().to_numpy(zero_copy_only=False)
+    lengths = np.where(is_null, _NULL_LENGTH, lengths).astype("<u4")
+    return [_fixed(lengths), pc.fill_null(values, b"")]
+
+
+def _number(values: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
+    return _fixed(pc.fill_null(values, int(_NULL_NUMBER)).to_numpy().astype("<i8"))
+
+
+def _fixed(values: "np.ndarray[Any, np.dtype[Any]]") -> "pa.Array[Any]":
+    kind = pa.binary(values.dtype.itemsize)
+    buffer = pa.py_buffer(np.ascontiguousarray(values).tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, buffer]).cast(pa.binary())
