@@ -120,7 +120,7 @@ class Geometry(UserDefinedType[bytes]):
 
     cache_ok = True
 
-    def __init__(self, kind: str, srid: int, *, has_z: bool) -> None:
+    def __init__(self, kind: str, srid: int, has_z: bool) -> None:
         self.kind = kind
         self.srid = srid
         self.has_z = has_z
