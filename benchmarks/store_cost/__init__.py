@@ -1,0 +1,1 @@
+"""What the store costs, row by row; `benchmarks/store.py` is the command."""
