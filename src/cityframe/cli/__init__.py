@@ -24,6 +24,7 @@ from cityframe.cli import (
     export,
     history,
     init,
+    key,
     package,
     pull,
     release,
@@ -36,7 +37,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report,
+    package, report, key,
 )  # fmt: skip
 
 
