@@ -1,62 +1,121 @@
 """Content digests of rows and layers; the specification is ``docs/formats/digest.md``."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import islice, pairwise
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from cityframe.model.layer import AttributeType, GeometryType, Layer
+from cityframe.core.arrow_rows import ARROW_TYPES, GEOMETRY, to_arrow, wkb_of
+from cityframe.core.canonical_geometry import geometry_items
+from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 
 ROW_DIGEST_BYTES = 16
 LAYER_SUM_BYTES = 512
 _LAYER_SUM_MODULUS = 1 << (8 * LAYER_SUM_BYTES)
-_NORMALISED = (GeometryType.POLYGON, GeometryType.MULTIPOLYGON, GeometryType.MULTIPOINT)
-_NULL = b"\x00"
+_BATCH_ROWS = 1 << 16
+_SUM_BATCH = 1 << 10
+# tag, Arrow's number for the value, the number that is digested
+_NUMBERS: dict[AttributeType, tuple[bytes, "pa.DataType", str]] = {
+    AttributeType.INTEGER: (b"i", pa.int64(), "<i8"),
+    AttributeType.REAL: (b"f", pa.float64(), "<f8"),
+    AttributeType.BOOLEAN: (b"b", pa.uint8(), "u1"),
+    AttributeType.DATE: (b"d", pa.int32(), "<i8"),
+    AttributeType.DATETIME: (b"t", pa.int64(), "<i8"),
+}
 
 
 def row_digests(frame: gpd.GeoDataFrame, layer: Layer) -> npt.NDArray[np.object_]:
-    """Return the canonical digest of each row.
+    """Return the canonical digest of each row of a frame.
 
     Parameters
     ----------
     frame : GeoDataFrame, n rows
         Layer frame with all attributes of the contract, in the layer's CRS.
+    layer : Layer
+        The contract.
 
     Returns
     -------
     ndarray of bytes, n
-        BLAKE2b-128 over the typed attributes in the order of the contract and the geometry.
+        BLAKE2b-128 over the attributes that are not null, by name, and the geometry.
+
+    Raises
+    ------
+    IntegrityError
+        If a geometry is a collection or curve, or a coordinate is not finite or out of reach.
     """
-    columns = [_attribute_bytes(frame[a.name], a.type) for a in layer.attributes]
-    columns.append(geometry_bytes(frame.geometry.to_numpy(), layer))
-    blake2b = hashlib.blake2b
     digests = np.empty(len(frame), dtype=object)
-    digests[:] = [
-        blake2b(b"".join(parts), digest_size=ROW_DIGEST_BYTES).digest()
-        for parts in zip(*columns, strict=True)
-    ]
+    for start in range(0, len(frame), _BATCH_ROWS):
+        rows = to_arrow(frame.iloc[start : start + _BATCH_ROWS], layer)
+        digests[start : start + _BATCH_ROWS] = [
+            digest
+            for batch in rows.to_batches()
+            for digest in _batch_digests(batch, layer, GEOMETRY)
+        ]
     return digests
 
 
-def geometry_bytes(geometry: npt.NDArray[np.object_], layer: Layer) -> list[bytes]:
-    """Return the canonical bytes of geometries: WKB in whole units of the layer's precision.
+def row_digests_of(
+    rows: "pa.RecordBatch | pa.Table", layer: Layer, *, geometry: str = GEOMETRY
+) -> "pa.Array[Any]":
+    """Return the canonical digest of each row of Arrow; the same as of the frame of these rows.
 
-    Polygons are normalised (ring order, start, orientation); lines keep their direction. Null
-    gives one zero byte, an empty geometry its WKB.
+    Parameters
+    ----------
+    rows : RecordBatch or Table, n rows
+        All attributes of the contract and, unless the layer has none, the geometry as WKB in the
+        layer's CRS; any further columns.
+    layer : Layer
+        The contract.
+    geometry : str
+        Name of the geometry column.
+
+    Returns
+    -------
+    fixed-size binary array, n
+        16 bytes each, never null.
+
+    Raises
+    ------
+    IntegrityError
+        If a geometry is not WKB, or is a collection or curve, or a coordinate is not finite or out
+        of reach.
+    KeyError
+        If a column is missing.
     """
-    units = quantised(geometry, layer)
-    if layer.geometry in _NORMALISED:
-        units = shapely.normalize(units)
-    encoded = shapely.to_wkb(
-        units, byte_order=1, flavor="iso", output_dimension=3 if layer.has_z else 2
-    )
-    return [_NULL if one is None else one for one in encoded]
+    table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+    digests = [
+        digest
+        for batch in table.to_batches(max_chunksize=_BATCH_ROWS)
+        for digest in _batch_digests(batch, layer, geometry)
+    ]
+    data = pa.py_buffer(b"".join(digests))
+    return pa.Array.from_buffers(pa.binary(ROW_DIGEST_BYTES), len(digests), [None, data])
+
+
+def geometry_bytes(geometry: npt.NDArray[np.object_], layer: Layer) -> list[bytes]:
+    """Return the canonical bytes of geometries: equal where two are drawings of one.
+
+    A null gives no bytes, an empty geometry some.
+
+    Raises
+    ------
+    IntegrityError
+        If a geometry is a collection or curve, or a coordinate is not finite or out of reach.
+    """
+    found: list[bytes] = []
+    for start in range(0, len(geometry), _BATCH_ROWS):
+        wkb = wkb_of(np.asarray(geometry[start : start + _BATCH_ROWS], dtype=object), layer)
+        items = geometry_items(pa.array(wkb, type=pa.large_binary()), layer)
+        found += items.fill_null(b"").to_pylist()
+    return found
 
 
 def quantised(geometry: npt.NDArray[np.object_], layer: Layer) -> npt.NDArray[np.object_]:
@@ -78,15 +137,15 @@ def layer_sum(digests: Iterable[bytes]) -> int:
     The sum of a changed layer is ``(old - removed + added) mod 2**4096``, so it moves with the
     change. The width keeps a generalised-birthday forgery at about 2^128 work (Wagner 2002).
     """
-    shake = hashlib.shake_128
-    total = 0
-    batch: list[bytes] = []
-    for digest in digests:
-        batch.append(shake(digest).digest(LAYER_SUM_BYTES))
-        if len(batch) == 65536:
-            total += _sum_batch(batch)
-            batch = []
-    return (total + _sum_batch(batch)) % _LAYER_SUM_MODULUS
+    shake, rest = hashlib.shake_128, iter(digests)
+    # limbs of 32 bits in sums of 64 bits: room for 2**32 rows
+    limbs = np.zeros(LAYER_SUM_BYTES // 4, dtype=np.uint64)
+    # few at a time, so that they stay in the processor's cache
+    while batch := [shake(one).digest(LAYER_SUM_BYTES) for one in islice(rest, _SUM_BATCH)]:
+        stretched = np.frombuffer(b"".join(batch), dtype="<u4").reshape(len(batch), -1)
+        limbs += stretched.sum(axis=0, dtype=np.uint64)
+    total = sum(int(limb) << (32 * place) for place, limb in enumerate(limbs))
+    return total % _LAYER_SUM_MODULUS
 
 
 def move_layer_sum(before: int, *, removed: Iterable[bytes], added: Iterable[bytes]) -> int:
@@ -100,45 +159,67 @@ def layer_digest(total: int, count: int) -> str:
     return hashlib.blake2b(body, digest_size=ROW_DIGEST_BYTES).hexdigest()
 
 
-def _sum_batch(batch: Sequence[bytes]) -> int:
-    if not batch:
-        return 0
-    limbs = np.frombuffer(b"".join(batch), dtype="<u4").reshape(len(batch), -1)
-    sums = limbs.sum(axis=0, dtype=np.uint64)
-    return sum(int(value) << (32 * place) for place, value in enumerate(sums))
-
-
-def _attribute_bytes(column: pd.Series, kind: AttributeType) -> list[bytes]:
-    # each value delimits itself (a fixed length by its tag, or its length first), so that no two
-    # rows share their bytes
-    if kind is AttributeType.STRING:
-        # the stubs of pyarrow lack this function
-        text = pc.utf8_normalize(  # type: ignore[attr-defined]
-            pa.array(column, type=pa.large_string()), form="NFC"
-        )
-        return [
-            _NULL if value is None else b"s" + len(value).to_bytes(4, "little") + value
-            for value in text.cast(pa.large_binary()).to_pylist()
-        ]
-    null = column.isna().to_numpy()
-    if kind is AttributeType.INTEGER:
-        return _fixed_bytes(b"i", column.to_numpy(dtype="<i8", na_value=0), null)
-    if kind is AttributeType.REAL:
-        return _fixed_bytes(b"f", column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0, null)
-    if kind is AttributeType.BOOLEAN:
-        return _fixed_bytes(b"b", column.to_numpy(dtype="u1", na_value=0), null)
-    if kind is AttributeType.DATE:
-        days = column.to_numpy().astype("datetime64[D]").astype("<i8")
-        return _fixed_bytes(b"d", days, null)
-    microseconds = column.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype("<i8")
-    return _fixed_bytes(b"t", microseconds, null)
-
-
-def _fixed_bytes(
-    tag: bytes, values: npt.NDArray[np.generic], null: npt.NDArray[np.bool_]
-) -> list[bytes]:
-    body, width = np.ascontiguousarray(values).tobytes(), values.dtype.itemsize
+def _batch_digests(rows: "pa.RecordBatch", layer: Layer, geometry: str) -> list[bytes]:
+    blake2b = hashlib.blake2b
+    ends, content = _contents(rows, layer, geometry)
     return [
-        _NULL if is_null else tag + body[width * row : width * (row + 1)]
-        for row, is_null in enumerate(null)
+        blake2b(content[start:end], digest_size=ROW_DIGEST_BYTES).digest()
+        for start, end in pairwise(ends)
     ]
+
+
+def _contents(rows: "pa.RecordBatch", layer: Layer, geometry: str) -> tuple[list[int], memoryview]:
+    """Return what the digests are over: all rows on end, and where they end."""
+    pieces: list[pa.Array[Any]] = []
+    # code points order as their UTF-8 does
+    for attribute in sorted(layer.attributes, key=lambda one: one.name):
+        column = rows.column(attribute.name).cast(ARROW_TYPES[attribute.type])
+        if attribute.type is AttributeType.STRING:
+            pieces += _text_items(attribute, column)
+        else:
+            pieces.append(_number_items(attribute, column))
+    if layer.geometry is not GeometryType.NONE:
+        pieces.append(geometry_items(rows.column(geometry), layer))
+    separator = pa.scalar(b"", pa.large_binary())
+    nothing = pa.repeat(separator, len(rows))
+    joined = pc.binary_join_element_wise(
+        nothing, *pieces, separator, null_handling="replace", null_replacement=b""
+    )
+    _, offsets, data = joined.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[: len(rows) + 1]
+    return ends.tolist(), memoryview(data if data is not None else b"")
+
+
+def _text_items(attribute: Attribute, column: "pa.Array[Any]") -> "list[pa.Array[Any]]":
+    # the stubs of pyarrow lack this function
+    text = pc.utf8_normalize(column, form="NFC")  # type: ignore[attr-defined]
+    text = text.cast(pa.large_string()).cast(pa.large_binary())
+    length = pc.binary_length(text).fill_null(0).to_numpy().astype("<u4")
+    return [_items(attribute, b"s", length, column), text]
+
+
+def _number_items(attribute: Attribute, column: "pa.Array[Any]") -> "pa.Array[Any]":
+    tag, arrow_type, kind = _NUMBERS[attribute.type]
+    column = column.cast(arrow_type)
+    if attribute.type is AttributeType.REAL:
+        column = pc.if_else(pc.is_nan(column), None, column)
+    numbers = column.fill_null(0).to_numpy(zero_copy_only=False).astype(kind)
+    if attribute.type is AttributeType.REAL:
+        # adding zero turns -0.0 into 0.0
+        numbers += 0.0
+    return _items(attribute, tag, numbers, column)
+
+
+def _items(
+    attribute: Attribute, tag: bytes, numbers: npt.NDArray[Any], column: "pa.Array[Any]"
+) -> "pa.Array[Any]":
+    """Return name, tag and number of each row; null where the column is."""
+    name = attribute.name.encode()
+    head = bytes([len(name)]) + name + tag
+    items = np.empty(len(numbers), dtype=[("head", f"V{len(head)}"), ("number", numbers.dtype)])
+    items["head"] = np.void(head)
+    items["number"] = numbers
+    ends = items.itemsize * np.arange(len(items) + 1, dtype=np.int64)
+    is_valid = np.packbits(column.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
+    buffers = [pa.py_buffer(is_valid), pa.py_buffer(ends), pa.py_buffer(items.view("u1"))]
+    return pa.Array.from_buffers(pa.large_binary(), len(items), buffers)
