@@ -1,12 +1,12 @@
-"""A candidate: the changes of a cycle in one GeoPackage, with the digest of what would come of it.
+"""A candidate: the changes of a cycle as Parquet, with the digest of what would come of it.
 
-The file is what a reviewer opens and what a release copies; its digest is what a decision is
-taken over.
+Its digest is what a decision is taken over; it covers each file byte for byte.
 """
 
+import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,36 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyproj
 
-from cityframe.core.digest import layer_digest, move_layer_sum, row_digests
-from cityframe.core.frames import with_column_types, with_plain_dates
-from cityframe.errors import IntegrityError
+from cityframe.core.arrow_rows import GEOMETRY, to_arrow, to_frame
+from cityframe.core.digest import layer_digest, layer_sum, row_digests_of
+from cityframe.core.frames import empty_frame
+from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.model.change import CHANGE_COLUMNS, ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import LayerVersion
-from cityframe.store.framework import Framework
-from cityframe.store.release_rows import LayerState
-from cityframe.store.sqlite import sqlite_engine, write_transaction
+from cityframe.store import contract as contract_form
+from cityframe.store.chain import LINEAGE_COLUMNS, sha256
+from cityframe.store.framework import Framework, valid_time_text
+from cityframe.store.layer_plan import plan_changes, plan_restore
+from cityframe.store.release_rows import LayerState, canonical
+from cityframe.store.timeline import FOREVER, in_effect
 
-CHANGES_FILE = "candidate.gpkg"
 SUMMARY_FILE = "candidate.json"
+_GROUP_ROWS = 65_536
+_LIGHT = ["uid", "change", "delivery", "valid_from", "valid_to", "digest"]
+_LIGHT_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in _LIGHT[:3]),
+        *((name, pa.timestamp("us", tz="UTC")) for name in _LIGHT[3:5]),
+        ("digest", pa.binary()),
+    ]
+)
+Frames = gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame]
 
 
 @dataclass(frozen=True)
@@ -37,42 +53,56 @@ class Candidate:
     Attributes
     ----------
     folder : Path
-        Holds ``candidate.gpkg`` (one table a changed layer) and ``candidate.json``.
+        Holds one ``LAYER.parquet`` a changed layer (GeoParquet) and ``candidate.json``.
     parent : int
         Number of the release that it was made over; 0 for none.
+    valid_at : str
+        Reference time of the state that it leads to.
     digest : str
-        BLAKE2b-256 over the parent's digest, the layers and their rows; what a decision binds to.
+        BLAKE2b-256 over all below; what a decision binds to.
     layers : mapping
         Each changed layer after the change.
-    rows : mapping
-        By layer, SHA-256 over its rows: uid, change, valid time, delivery, record, row digest.
+    files : mapping
+        By layer, SHA-256 of its file.
+    contracts : mapping
+        SHA-256 of the contract of each changed layer, and of each contract that changes.
+    lineage : tuple of mapping
+        ``layer, event, parent, child, share``: what became of features that end.
+    restores : int or None
+        The release that is said again on both time axes; there are then no files.
     """
 
     folder: Path
     parent: int
     parent_digest: str
+    valid_at: str
     digest: str
     layers: Mapping[str, LayerState]
-    rows: Mapping[str, str]
+    files: Mapping[str, str]
+    contracts: Mapping[str, str]
+    lineage: tuple[Mapping[str, Any], ...] = ()
+    restores: int | None = None
 
     @property
     def has_changes(self) -> bool:
-        """Whether any feature would change."""
-        return bool(self.layers)
+        """Whether any layer or contract would change."""
+        return bool(self.layers or self.contracts)
 
-    @property
-    def changes_path(self) -> Path:
-        """The GeoPackage with the changes."""
-        return self.folder / CHANGES_FILE
+    def path(self, layer: str) -> Path:
+        """Return the file with a layer's changes."""
+        return self.folder / f"{layer}.parquet"
 
 
 def write_candidate(
     folder: Path,
     framework: Framework,
-    changes: Mapping[str, gpd.GeoDataFrame],
+    changes: Mapping[str, Frames],
     layers: Mapping[str, Layer],
+    *,
+    valid_at: dt.datetime,
+    lineage: Sequence[Mapping[str, Any]] = (),
 ) -> Candidate:
-    """Write the net changes of a cycle as a candidate over the current release.
+    """Write the changes of a cycle as a candidate over the current release.
 
     Parameters
     ----------
@@ -80,44 +110,95 @@ def write_candidate(
         Where to write; files of an earlier attempt are replaced.
     framework : Framework
         The store that the candidate is made over.
-    changes : mapping of str to GeoDataFrame
-        By layer: `CHANGE_COLUMNS`, all attributes, geometry in the layer's CRS; a uid stands once.
-        Removed features stand as they were.
+    changes : mapping of str to GeoDataFrame or iterable of GeoDataFrame
+        By layer: `CHANGE_COLUMNS`, all attributes, geometry in the layer's CRS. Removed features
+        stand as they were. Of several rows of a feature a later one wins where they overlap.
     layers : mapping of str to Layer
         The contracts.
+    valid_at : datetime
+        Reference time of the state that the changes lead to, not before the current release's.
+    lineage : sequence of mapping
+        ``layer, event, parent, child, share`` of splits, merges and replacements.
 
     Returns
     -------
     Candidate
         With the digests of each layer after the change.
+
+    Raises
+    ------
+    DeclarationError
+        If a moment is finer than the store holds, or ``valid_at`` is before the current release's.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / CHANGES_FILE
-    for leftover in folder.glob(f"{CHANGES_FILE}*"):
-        leftover.unlink()
-    states: dict[str, LayerState] = {}
-    rows: dict[str, str] = {}
-    for name in sorted(changes):
-        frame = changes[name]
-        if frame.empty:
-            continue
-        layer = layers[name]
-        frame = frame.assign(digest=row_digests(frame, layer))
-        states[name] = _state_after(framework, layer, frame)
-        rows[name] = _rows_digest(frame)
-        _write_changes(path, frame, layer)
-    _index_uids(path, states)
+    _clear(folder)
     parent = framework.current()
-    candidate = Candidate(
-        folder=folder,
-        parent=parent.number if parent else 0,
-        parent_digest=parent.digest if parent else "",
-        digest=candidate_digest(parent.digest if parent else "", states, rows),
-        layers=states,
-        rows=rows,
+    moment = valid_time_text(valid_at)
+    if parent is not None and moment < parent.valid_at:
+        raise DeclarationError(
+            where=f"candidate over release {parent.number}",
+            found=f"reference time {moment}",
+            expected=f"{parent.valid_at}, that of the release, or later",
+        )
+    number = parent.number + 1 if parent else 1
+    stored = framework.contracts()
+    states: dict[str, LayerState] = {}
+    files: dict[str, str] = {}
+    for name in sorted({*changes, *stored}):
+        layer = layers[name] if name in layers else stored[name]
+        path = folder / f"{name}.parquet"
+        light = _write_changes(path, _frames(changes.get(name, ())), layer)
+        due = [] if parent is None else framework.due_uids(layer, parent.valid_at, moment)
+        if light.empty and not due:
+            continue
+        if is_first(light, layer, stored):
+            states[name] = _first_state(light, layer, moment)
+        else:
+            states[name] = plan_changes(framework, layer, light, number, moment).state
+        if not light.empty:
+            files[name] = _sha256(path)
+    changed = [
+        name
+        for name, layer in layers.items()
+        if name in states or (name in stored and not contract_form.is_same(stored[name], layer))
+    ]
+    return _seal(
+        Candidate(
+            folder=folder,
+            parent=parent.number if parent else 0,
+            parent_digest=parent.digest if parent else "",
+            valid_at=moment,
+            digest="",
+            layers=states,
+            files=files,
+            contracts={name: sha256(contract_form.write(layers[name])) for name in changed},
+            lineage=tuple({name: one[name] for name in LINEAGE_COLUMNS} for one in lineage),
+        )
     )
-    _write_summary(candidate)
-    return candidate
+
+
+def write_restoring_candidate(folder: Path, framework: Framework, restores: int) -> Candidate:
+    """Write the candidate that says again what an older release said, on both time axes."""
+    _clear(folder)
+    target, parent = framework.release(restores), framework.releases()[-1]
+    states: dict[str, LayerState] = {}
+    contracts = framework.contracts()
+    for name, layer in contracts.items():
+        plan = plan_restore(framework, layer, restores, parent.number + 1, target.valid_at)
+        if plan.closed.num_rows or plan.copies.num_rows or plan.state.version.changes:
+            states[name] = plan.state
+    return _seal(
+        Candidate(
+            folder=folder,
+            parent=parent.number,
+            parent_digest=parent.digest,
+            valid_at=target.valid_at,
+            digest="",
+            layers=states,
+            files={},
+            contracts={name: sha256(contract_form.write(contracts[name])) for name in states},
+            restores=restores,
+        )
+    )
 
 
 def read_candidate(folder: Path) -> Candidate:
@@ -132,157 +213,204 @@ def read_candidate(folder: Path) -> Candidate:
     if not path.exists():
         raise IntegrityError(where=str(path), found="no candidate", remedy="stage the cycle again")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    layers = {
+    states = {
         name: LayerState(version=LayerVersion(**state["version"]), total=int(state["total"], 16))
-        for name, state in data["layers"].items()
+        for name, state in data.pop("layers").items()
     }
-    if candidate_digest(data["parent_digest"], layers, data["rows"]) != data["digest"]:
+    lineage = tuple(data.pop("lineage"))
+    candidate = Candidate(folder=folder, layers=states, lineage=lineage, **data)
+    if candidate_digest(candidate) != candidate.digest:
         raise IntegrityError(
             where=str(path), found="contents that do not give the digest", remedy="stage again"
         )
-    return Candidate(
-        folder=folder,
-        parent=data["parent"],
-        parent_digest=data["parent_digest"],
-        digest=data["digest"],
-        layers=layers,
-        rows=data["rows"],
-    )
+    return candidate
 
 
 def read_changes(candidate: Candidate, layer: Layer) -> gpd.GeoDataFrame:
     """Return one layer's changes: `CHANGE_COLUMNS`, ``digest``, attributes, geometry."""
-    frame = pyogrio.read_dataframe(candidate.changes_path, layer=layer.name, use_arrow=True)
-    if layer.geometry is GeometryType.NONE:
-        frame = gpd.GeoDataFrame(
-            frame, geometry=gpd.GeoSeries([None] * len(frame), crs=layer.crs), crs=layer.crs
-        )
-    columns = [*CHANGE_COLUMNS, "digest", *layer.attribute_names, "geometry"]
-    return with_column_types(frame[columns], layer)
+    if layer.name not in candidate.files:
+        return empty_frame(layer, (*CHANGE_COLUMNS, "digest"))
+    return to_frame(pq.read_table(candidate.path(layer.name)), layer)
 
 
-def verify_candidate(candidate: Candidate, framework: Framework) -> None:
-    """Recompute a candidate's digests from its rows.
+def read_light(candidate: Candidate, layer: str) -> pd.DataFrame:
+    """Return what a timeline needs of a layer's changes, periods in microseconds."""
+    return _light(pq.read_table(candidate.path(layer), columns=_LIGHT))
+
+
+def change_batches(candidate: Candidate, layer: str) -> Iterator[pa.RecordBatch]:
+    """Yield a layer's changes with their digests, in their order."""
+    with pq.ParquetFile(candidate.path(layer)) as file:
+        yield from file.iter_batches(batch_size=_GROUP_ROWS)
+
+
+def verify_candidate(candidate: Candidate) -> None:
+    """Check that the files are those that the candidate's digest covers.
 
     Raises
     ------
     IntegrityError
-        If a row, a count or a digest is not what the decision was taken over.
+        If one is not what the decision was taken over.
     """
-    for name, state in candidate.layers.items():
-        layer = framework.contract(name)
-        frame = read_changes(candidate, layer)
-        computed = row_digests(frame, layer)
-        stored = frame["digest"].map(bytes).to_numpy()
-        if (computed != stored).any():
-            uid = frame["uid"].to_numpy()[int(np.flatnonzero(computed != stored)[0])]
+    if candidate_digest(candidate) != candidate.digest:
+        raise IntegrityError(
+            where=str(candidate.folder), found="contents that do not give the digest",
+            remedy="stage the cycle again",
+        )  # fmt: skip
+    for layer, digest in candidate.files.items():
+        path = candidate.path(layer)
+        found = _sha256(path) if path.exists() else "no file"
+        if found != digest:
             raise IntegrityError(
-                where=f"{candidate.changes_path} layer {name} uid {uid}",
-                found="a row that does not give its digest",
-                expected="the row as it was when the candidate was staged",
-                remedy="stage the cycle again",
-            )
-        if (
-            _rows_digest(frame) != candidate.rows[name]
-            or _state_after(framework, layer, frame) != state
-        ):
-            raise IntegrityError(
-                where=f"{candidate.changes_path} layer {name}",
-                found="changes that do not lead to the candidate's digest",
-                expected=state.version.digest,
+                where=str(path),
+                found=f"SHA-256 {found}",
+                expected=f"{digest}, as it was when the candidate was staged",
                 remedy="stage the cycle again",
             )
 
 
-def candidate_digest(
-    parent_digest: str, layers: Mapping[str, LayerState], rows: Mapping[str, str]
-) -> str:
+def candidate_digest(candidate: Candidate) -> str:
     """Return the digest that a decision binds to."""
     body = {
-        "parent": parent_digest,
-        "layers": {name: asdict(state.version) for name, state in sorted(layers.items())},
-        "rows": dict(rows),
+        "parent": candidate.parent_digest,
+        "valid_at": candidate.valid_at,
+        "layers": {name: asdict(one.version) for name, one in candidate.layers.items()},
+        "files": dict(candidate.files),
+        "contracts": dict(candidate.contracts),
+        "lineage": list(candidate.lineage),
+        "restores": candidate.restores,
     }
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+    return hashlib.blake2b(canonical(body).encode(), digest_size=32).hexdigest()
 
 
-def _rows_digest(frame: gpd.GeoDataFrame) -> str:
-    ordered = frame.sort_values("uid", kind="stable")
-    columns = [
-        ordered["uid"],
-        ordered["change"],
-        ordered["has_new_attributes"].astype(bool),
-        ordered["valid_from"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        ordered["delivery"],
-        ordered["record"].astype("str").fillna(""),
-        ordered["digest"].map(bytes),
-    ]
-    total = hashlib.sha256()
-    for row in zip(*columns, strict=True):
-        total.update(repr(row).encode())
-    return total.hexdigest()
+def is_first(light: pd.DataFrame, layer: Layer, stored: Mapping[str, Layer]) -> bool:
+    """Return whether changes are a layer's first rows, each feature once: they can be loaded."""
+    return (
+        layer.name not in stored
+        and not light.empty
+        and light["uid"].is_unique
+        and not (light["change"] == ChangeKind.REMOVED).any()
+    )
 
 
-def _state_after(framework: Framework, layer: Layer, frame: gpd.GeoDataFrame) -> LayerState:
-    before = framework.state(layer.name)
-    is_removed = (frame["change"] == ChangeKind.REMOVED).to_numpy()
-    is_new = (frame["change"] == ChangeKind.NEW).to_numpy()
-    digests = frame["digest"].map(bytes).to_numpy()
-    replaced = framework.current_digests(layer, frame["uid"][~is_new].tolist())
-    total = move_layer_sum(before.total, removed=replaced, added=digests[~is_removed])
-    count = before.version.count + int(is_new.sum()) - int(is_removed.sum())
-    kinds = frame["change"].value_counts()
+def _clear(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in [*folder.glob("*.parquet"), *folder.glob("candidate.*")]:
+        # findings of the check stand beside, with a dot in their stem
+        if "." not in leftover.stem:
+            leftover.unlink()
+
+
+def _frames(changes: Frames) -> Iterable[gpd.GeoDataFrame]:
+    return [changes] if isinstance(changes, gpd.GeoDataFrame) else changes
+
+
+def _write_changes(path: Path, frames: Iterable[gpd.GeoDataFrame], layer: Layer) -> pd.DataFrame:
+    lights: list[pa.Table] = []
+    writer: pq.ParquetWriter | None = None
+    for frame in frames:
+        if frame.empty:
+            continue
+        rows = to_arrow(frame, layer, CHANGE_COLUMNS)
+        _check_moments(rows, layer)
+        rows = rows.add_column(len(CHANGE_COLUMNS), "digest", row_digests_of(rows, layer))
+        if writer is None:
+            writer = pq.ParquetWriter(path, _with_geo(rows.schema, layer), compression="zstd")
+        writer.write_table(rows.cast(writer.schema), row_group_size=_GROUP_ROWS)
+        lights.append(rows.select(_LIGHT))
+    if writer is None:
+        return _light(_LIGHT_SCHEMA.empty_table())
+    writer.close()
+    return _light(pa.concat_tables(lights))
+
+
+def _light(rows: pa.Table) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "uid": rows.column("uid").to_pandas(),
+            "change": rows.column("change").to_pandas(),
+            "delivery": rows.column("delivery").to_pandas(),
+            "digest": rows.column("digest").to_pandas(),
+            "valid_from": rows.column("valid_from").cast(pa.int64()).to_numpy(),
+            "valid_to": rows.column("valid_to").cast(pa.int64()).fill_null(FOREVER).to_numpy(),
+        }
+    )
+
+
+def _first_state(light: pd.DataFrame, layer: Layer, moment: str) -> LayerState:
+    holds = in_effect(
+        light["valid_from"].to_numpy(),
+        light["valid_to"].to_numpy(),
+        pd.Timestamp(moment).value // 1000,
+    )
+    total = layer_sum(light["digest"].to_numpy()[holds])
+    count = int(holds.sum())
     return LayerState(
         version=LayerVersion(
             layer=layer.name,
             count=count,
             digest=layer_digest(total, count),
-            changes={str(kind): int(kinds[kind]) for kind in sorted(kinds.index)},
+            changes={ChangeKind.NEW.value: count} if count else {},
         ),
         total=total,
     )
 
 
-def _write_changes(path: Path, frame: gpd.GeoDataFrame, layer: Layer) -> None:
-    columns = [*CHANGE_COLUMNS, "digest", *layer.attribute_names]
-    frame = with_plain_dates(frame, layer)
-    if layer.geometry is GeometryType.NONE:
-        pyogrio.write_dataframe(
-            pd.DataFrame(frame[columns]), path, layer=layer.name, driver="GPKG", use_arrow=True
+def _check_moments(rows: pa.Table, layer: Layer) -> None:
+    """Check that no moment is finer than both homes hold: seconds for valid times, else ms."""
+    for field in rows.schema:
+        if not pa.types.is_timestamp(field.type):
+            continue
+        unit = 10**6 if field.name in ("valid_from", "valid_to") else 10**3
+        values = rows.column(field.name).cast(pa.int64())
+        too_fine = pc.fill_null(
+            pc.not_equal(pc.multiply(pc.divide(values, unit), unit), values), False
         )
-        return
-    pyogrio.write_dataframe(
-        frame[[*columns, "geometry"]],
-        path,
-        layer=layer.name,
-        driver="GPKG",
-        use_arrow=True,
-        geometry_type=f"{layer.geometry.value}{' Z' if layer.has_z else ''}",
-        layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom"},
-    )
+        if pc.any(too_fine).as_py():
+            place = int(np.flatnonzero(too_fine.to_numpy())[0])
+            raise DeclarationError(
+                where=f"layer {layer.name} uid {rows.column('uid')[place]} {field.name}",
+                found=str(rows.column(field.name)[place]),
+                expected="whole seconds" if unit == 10**6 else "whole milliseconds",
+                remedy="round the moments in the source's mapping",
+            )
 
 
-def _index_uids(path: Path, layers: Iterable[str]) -> None:
-    # without it each row of a commit scans all changes
-    if path.exists():
-        with write_transaction(sqlite_engine(path)) as connection:
-            for name in layers:
-                connection.exec_driver_sql(f'CREATE INDEX "{name}_uid" ON "{name}" (uid)')
+def _with_geo(schema: pa.Schema, layer: Layer) -> pa.Schema:
+    """Return the schema with what makes the file GeoParquet."""
+    if layer.geometry is GeometryType.NONE:
+        return schema
+    column = {
+        "encoding": "WKB",
+        "geometry_types": [],
+        "crs": pyproj.CRS(layer.crs).to_json_dict(),
+    }
+    geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
+    return schema.with_metadata({"geo": json.dumps(geo)})
 
 
-def _write_summary(candidate: Candidate) -> None:
-    body = {
-        "parent": candidate.parent,
-        "parent_digest": candidate.parent_digest,
-        "digest": candidate.digest,
+def _seal(candidate: Candidate) -> Candidate:
+    body: dict[str, Any] = {
+        **{
+            name: getattr(candidate, name)
+            for name in ("parent", "parent_digest", "valid_at", "restores")
+        },
+        "digest": candidate_digest(candidate),
         "layers": {
             name: {"version": asdict(state.version), "total": f"{state.total:x}"}
             for name, state in candidate.layers.items()
         },
-        "rows": dict(candidate.rows),
+        "files": dict(candidate.files),
+        "contracts": dict(candidate.contracts),
+        "lineage": list(candidate.lineage),
     }
     path = candidate.folder / SUMMARY_FILE
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(body, indent=1, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
+    return read_candidate(candidate.folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,37 +1,58 @@
 """Commit a candidate: one transaction over all layers, or nothing."""
 
 import datetime as dt
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
-from cityframe.core.digest import LAYER_SUM_BYTES
-from cityframe.errors import DeclarationError, GateClosedError
-from cityframe.model.change import ChangeKind
-from cityframe.model.layer import GeometryType, Layer
+from cityframe.errors import GateClosedError, IntegrityError
+from cityframe.model.layer import Layer
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.store import contract as contract_form
-from cityframe.store.candidate import Candidate, verify_candidate
+from cityframe.store.candidate import (
+    Candidate,
+    change_batches,
+    is_first,
+    read_light,
+    verify_candidate,
+)
+from cityframe.store.chain import chain_body, chain_digest, sha256
 from cityframe.store.framework import Framework
-from cityframe.store.geopackage import (
-    create_layer,
-    create_scaffold,
-    spatial_index,
-    update_extent,
+from cityframe.store.home import Bulk
+from cityframe.store.layer_plan import (
+    MOMENT,
+    LayerPlan,
+    due_moments,
+    plan_changes,
+    plan_restore,
 )
-from cityframe.store.release_rows import LayerState
-from cityframe.store.sqlite import sqlite_engine, write_transaction
-from cityframe.store.tables import (
-    LAYER,
-    METADATA,
-    RELEASE,
-    RELEASE_LAYER,
-    changes_table,
-    history_table,
-)
+from cityframe.store.layout import prepare
+from cityframe.store.release_rows import LayerState, canonical, row_of, version_of
+from cityframe.store.seal import sealed_set, seals
+from cityframe.store.tables import CONTRACT, DUE, LINEAGE, RELEASE, RELEASE_LAYER, history_schema
+from cityframe.store.timeline import FOREVER
+
+REMOVED_EVENT = "removed"
+_EXAMPLES = 10
+
+
+@dataclass
+class _LayerWork:
+    """One layer in the making: its plan, or its first rows to load; seals as they are known."""
+
+    layer: Layer
+    state: LayerState
+    is_new: bool
+    plan: LayerPlan | None = None
+    bulk: Bulk | None = None
+    due: Sequence[tuple[str, str]] = ()
+    opened: list["pa.Array[Any]"] = field(default_factory=list)
+    closed: list["pa.ChunkedArray[Any]"] = field(default_factory=list)
 
 
 def commit(
@@ -43,16 +64,18 @@ def commit(
     cycle: str,
     evidence: Mapping[str, Any],
     at: dt.datetime,
-    restores: int | None = None,
 ) -> Release:
     """Make a candidate the next release.
+
+    A candidate over an older release is moved onto the newest one if no release since touched its
+    features; the evidence then says ``rebased_from``.
 
     Parameters
     ----------
     framework : Framework
         The store.
     candidate : Candidate
-        Over the current release; its rows are verified first.
+        Its files are verified first.
     layers : mapping of str to Layer
         Contracts of at least the changed layers.
     kind : ReleaseKind
@@ -60,11 +83,9 @@ def commit(
     cycle : str
         Id of the cycle; committing the same candidate of a cycle again returns its release.
     evidence : mapping
-        JSON-ready proof: rule-set digest, report digest, decisions, deliveries.
+        JSON-ready proof: rule-set digest, report digest, decisions, waivers, deliveries.
     at : datetime
         The release's time.
-    restores : int, optional
-        The release that is said again, on both time axes; the candidate is the inverse change.
 
     Returns
     -------
@@ -74,247 +95,308 @@ def commit(
     Raises
     ------
     GateClosedError
-        If another release was made since the candidate was staged.
+        If a release since the candidate was staged touched the same features; it names them.
     IntegrityError
-        If the candidate's rows are not what its digest says.
+        If the candidate's files are not what its digest says.
     DeclarationError
-        If a layer's contract is not the one in the store.
+        If a layer's contract can't follow the one in the store.
+    SourceUnreachableError
+        If another writer holds the store, or the connection is lost; nothing was written.
     """
-    done = framework.released_by(cycle)
-    if done is not None and done.evidence.get("candidate_digest") == candidate.digest:
-        return done
-    current = framework.current()
-    _check_parent(candidate, current.number if current else 0)
-    framework.path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlite_engine(framework.path)
-    with write_transaction(engine) as connection:
-        create_scaffold(connection)
-        METADATA.create_all(connection)
-        for name in candidate.layers:
-            _ensure_layer(connection, framework, layers[name])
-    verify_candidate(candidate, framework)
-    created_at = at.astimezone(dt.UTC).isoformat(timespec="seconds")
-    with write_transaction(engine, attached=candidate.changes_path) as connection:
-        parent = connection.execute(
-            sa.select(RELEASE).order_by(RELEASE.c.number.desc()).limit(1)
-        ).first()
-        number = parent.number + 1 if parent else 1
-        _check_parent(candidate, number - 1)
+    home = framework.home
+    with home.exclusive():
+        done = framework.released_by(cycle)
+        if done is not None and done.evidence.get("candidate_digest") == candidate.digest:
+            return done
+        verify_candidate(candidate)
+        prepare(home)
+        parent = framework.current()
         body = {**evidence, "candidate_digest": candidate.digest}
-        digest = chain_digest(parent.digest if parent else "", number, candidate, body)
-        connection.execute(
-            sa.insert(RELEASE).values(
-                number=number,
-                kind=kind.value,
-                created_at=created_at,
-                cycle=cycle,
-                candidate=candidate.digest,
-                digest=digest,
-                evidence=_canonical(body),
-            )
-        )
-        if restores is not None:
-            for layer in layers.values():
-                _restore(connection, layer, number, restores, layer.name in candidate.layers)
-        for name in candidate.layers:
-            if restores is None:
-                _apply(connection, layers[name], number)
-            update_extent(connection, layers[name], created_at.replace("+00:00", "Z"))
-        _record_layers(connection, number, candidate)
+        if (parent.number if parent else 0) != candidate.parent:
+            _check_collisions(framework, candidate, parent)
+            body["rebased_from"] = candidate.parent
+        number = parent.number + 1 if parent else 1
+        works = [
+            _work(framework, candidate, _contract(candidate, layers[name]), number)
+            for name in candidate.layers
+        ]
+        _check_states(works, candidate, is_rebased="rebased_from" in body)
+        head = {
+            "number": number,
+            "kind": kind.value,
+            "created_at": at.astimezone(dt.UTC).isoformat(timespec="seconds"),
+            "valid_at": _reference_time(candidate, parent),
+            "cycle": cycle,
+            "candidate": candidate.digest,
+            "parent": parent.digest if parent else "",
+        }
+        with home.transaction([work.bulk for work in works if work.bulk]) as connection:
+            contracts = _contracts(framework, connection, candidate, layers, number)
+            for work in works:
+                _write(framework, connection, candidate, work, number, head["created_at"])
+            _finish(connection, works, contracts, candidate, head, body)
     return framework.release(number)
 
 
-def chain_digest(
-    parent: str, number: int, candidate: Candidate, evidence: Mapping[str, Any]
-) -> str:
-    """Return the digest of a release over its parent's digest, its content and its evidence."""
-    text = _canonical(
-        {
-            "parent": parent,
-            "number": number,
-            "candidate": candidate.digest,
-            "evidence": hashlib.sha256(_canonical(evidence).encode()).hexdigest(),
-        }
-    )
-    return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+def _reference_time(candidate: Candidate, parent: Release | None) -> str:
+    if parent is None or candidate.restores is not None:
+        return candidate.valid_at
+    return max(candidate.valid_at, parent.valid_at)
 
 
-def _check_parent(candidate: Candidate, newest: int) -> None:
-    if newest != candidate.parent:
-        raise GateClosedError(
-            where=f"candidate {candidate.digest[:16]}",
-            found=f"release {newest} was made since this candidate was staged",
-            expected=f"release {candidate.parent} to be the newest",
-            remedy="stage the cycle again and decide over the new candidate",
-        )
-
-
-def _ensure_layer(connection: sa.Connection, framework: Framework, layer: Layer) -> None:
-    declared = contract_form.write(layer)
-    stored = connection.execute(
-        sa.select(LAYER.c.contract).where(LAYER.c.name == layer.name)
-    ).scalar()
-    if stored is None:
-        create_layer(connection, layer)
-        connection.execute(sa.insert(LAYER).values(name=layer.name, contract=declared))
-    elif not contract_form.is_same(contract_form.read(stored), layer):
-        raise DeclarationError(
+def _contract(candidate: Candidate, layer: Layer) -> Layer:
+    if sha256(contract_form.write(layer)) != candidate.contracts[layer.name]:
+        raise IntegrityError(
             where=f"schemas/{layer.name}.yaml",
-            found="a contract other than the one in the store",
-            expected=f"the contract in {framework.path}",
-            remedy="undo the change, or give the layer a new name; contracts can't change yet",
+            found="a contract other than the one that the candidate was staged with",
+            remedy="stage the cycle again",
         )
+    return layer
 
 
-def _apply(connection: sa.Connection, layer: Layer, number: int) -> None:
-    history, changes = history_table(layer), changes_table(layer)
-    has_geometry = layer.geometry is not GeometryType.NONE
-    content = [column.name for column in changes.columns if column.name in layer.attribute_names]
-    content += ["geom"] if has_geometry else []
-    moment = sa.func.strftime("%Y-%m-%dT%H:%M:%SZ", changes.c.valid_from)
-    is_known = history.c.release_to.is_(None) & (history.c.release_from < number)
-    first_fid = connection.execute(sa.select(sa.func.max(history.c.fid))).scalar() or 0
-    # what was so until now stays known, with its end
-    connection.execute(
-        sa.insert(history).from_select(
-            [
-                "uid", "valid_from", "valid_to", "release_from", "digest", "delivery", "record",
-                "has_new_attributes", *content,
-            ],
-            sa.select(
-                history.c.uid, history.c.valid_from, moment, sa.literal(number),
-                history.c.digest, history.c.delivery, history.c.record, sa.literal(0),
-                *(history.c[name] for name in content),
+def _check_collisions(framework: Framework, candidate: Candidate, parent: Release | None) -> None:
+    newest = parent.number if parent else 0
+    where = f"candidate {candidate.digest[:16]}"
+    if newest < candidate.parent or candidate.restores is not None:
+        raise GateClosedError(
+            where=where,
+            found=f"release {newest} is the newest",
+            expected=f"release {candidate.parent}, over which the candidate was staged",
+            remedy="stage again and decide over the new candidate",
+        )
+    for name in candidate.files:
+        stored = framework.contracts().get(name)
+        if stored is None:
+            continue
+        since = set(framework.touched_uids(stored, candidate.parent, newest))
+        both = sorted(since.intersection(read_light(candidate, name)["uid"]))
+        if both:
+            more = f" and {len(both) - _EXAMPLES} more" if len(both) > _EXAMPLES else ""
+            raise GateClosedError(
+                where=where,
+                found=f"releases {candidate.parent + 1} to {newest} changed features of layer "
+                f"{name} that it changes too: {', '.join(both[:_EXAMPLES])}{more}",
+                expected="changes of other features only",
+                remedy="stage the cycle again over the newest release and decide anew",
             )
-            .select_from(changes.join(history, history.c.uid == changes.c.uid))
-            .where(
-                is_known,
-                history.c.valid_from < moment,
-                history.c.valid_to.is_(None) | (history.c.valid_to > moment),
-            ),
+
+
+def _work(framework: Framework, candidate: Candidate, layer: Layer, number: int) -> _LayerWork:
+    is_new = layer.name not in framework.contracts()
+    if candidate.restores is not None:
+        plan = plan_restore(framework, layer, candidate.restores, number, candidate.valid_at)
+        return _planned(layer, plan, is_new=is_new)
+    current = framework.current()
+    valid_at = _reference_time(candidate, current)
+    light = (
+        read_light(candidate, layer.name)
+        if layer.name in candidate.files
+        else pd.DataFrame(
+            {
+                "uid": [],
+                "change": [],
+                "delivery": [],
+                "digest": [],
+                "valid_from": [],
+                "valid_to": [],
+            }
         )
-    )  # fmt: skip
-    moment_of_row = sa.select(moment).where(changes.c.uid == history.c.uid).scalar_subquery()
-    connection.execute(
-        sa.update(history)
-        .where(
-            is_known,
-            history.c.uid.in_(sa.select(changes.c.uid)),
-            history.c.valid_to.is_(None) | (history.c.valid_to > moment_of_row),
-        )
-        .values(release_to=number)
     )
-    connection.execute(
-        sa.insert(history).from_select(
-            [
-                "uid", "valid_from", "release_from", "digest", "delivery", "record", "change",
-                "has_new_attributes", *content,
-            ],
-            sa.select(
-                changes.c.uid, moment, sa.literal(number), changes.c.digest, changes.c.delivery,
-                changes.c.record, changes.c.change, changes.c.has_new_attributes,
-                *(changes.c[name] for name in content),
+    if not is_first(light, layer, framework.contracts()):
+        plan = plan_changes(framework, layer, light, number, valid_at)
+        return _planned(layer, plan, is_new=is_new)
+    moment = pd.Timestamp(valid_at).value // 1000
+    work = _LayerWork(
+        layer=layer,
+        state=candidate.layers[layer.name],
+        is_new=True,
+        due=sorted(set(due_moments(light, moment))),
+    )
+    return replace(work, bulk=Bulk(layer, _first_rows(candidate, work, number)))
+
+
+def _planned(layer: Layer, plan: LayerPlan, *, is_new: bool) -> _LayerWork:
+    work = _LayerWork(layer=layer, state=plan.state, is_new=is_new, plan=plan, due=plan.due)
+    work.closed.append(plan.closed.column("seal"))
+    work.opened.append(plan.copies.column("seal").combine_chunks())
+    return work
+
+
+def _check_states(works: Sequence[_LayerWork], candidate: Candidate, *, is_rebased: bool) -> None:
+    if is_rebased:
+        return
+    for work in works:
+        expected = candidate.layers[work.layer.name]
+        if work.state != expected:
+            raise IntegrityError(
+                where=f"{candidate.path(work.layer.name)}",
+                found="changes that do not lead to the candidate's digest",
+                expected=expected.version.digest,
+                remedy="stage the cycle again",
             )
-            .where(changes.c.change != ChangeKind.REMOVED.value)
-            .order_by(changes.c.uid),
-        )
-    )  # fmt: skip
-    if has_geometry:
-        _index_added(connection, layer, first_fid)
 
 
-def _restore(
-    connection: sa.Connection, layer: Layer, number: int, restores: int, has_changes: bool
-) -> None:
-    """Know again, of every feature touched since, exactly the rows known at an older release."""
-    history = history_table(layer)
-    changes = changes_table(layer)
-    touched = sa.union(
-        sa.select(history.c.uid).where(history.c.release_from > restores),
-        sa.select(history.c.uid).where(history.c.release_to > restores),
-    ).subquery()
-    columns = [column.name for column in history.columns if column.name != "fid"]
-    new = {"release_from": sa.literal(number), "release_to": sa.null(), "change": sa.null()}
-    first_fid = connection.execute(sa.select(sa.func.max(history.c.fid))).scalar() or 0
-    connection.execute(
-        sa.insert(history).from_select(
-            columns,
-            sa.select(*(new.get(name, history.c[name]) for name in columns)).where(
-                history.c.uid.in_(sa.select(touched.c.uid)),
-                history.c.release_from <= restores,
-                history.c.release_to.is_(None) | (history.c.release_to > restores),
-            ),
-        )
-    )
-    connection.execute(
-        sa.update(history)
-        .where(
-            history.c.uid.in_(sa.select(touched.c.uid)),
-            history.c.release_from < number,
-            history.c.release_to.is_(None),
-        )
-        .values(release_to=number)
-    )
-    if has_changes:
-        kind = sa.select(changes.c.change).where(changes.c.uid == history.c.uid)
+def _contracts(
+    framework: Framework,
+    connection: sa.Connection,
+    candidate: Candidate,
+    layers: Mapping[str, Layer],
+    number: int,
+) -> dict[str, Layer]:
+    """Enter contracts that are new or changed; return all of them as of the release."""
+    stored = framework.contracts()
+    for name in candidate.contracts:
+        layer = _contract(candidate, layers[name])
+        if name in stored:
+            if contract_form.is_same(stored[name], layer):
+                continue
+            added = contract_form.added_attributes(stored[name], layer)
+            grown = stored[name]
+            for attribute in added:
+                grown = replace(grown, attributes=(*grown.attributes, attribute))
+                framework.home.add_column(connection, grown, attribute)
         connection.execute(
-            sa.update(history)
-            .where(history.c.release_from == number, history.c.valid_to.is_(None))
-            .values(change=kind.scalar_subquery())
+            sa.insert(CONTRACT).values(
+                layer=name, release=number, contract=contract_form.write(layer)
+            )
         )
-    if layer.geometry is not GeometryType.NONE:
-        connection.exec_driver_sql(
-            f'INSERT INTO "{spatial_index(layer)}" SELECT n.fid, r.minx, r.maxx, r.miny, r.maxy '
-            f'FROM "{history.name}" n JOIN "{history.name}" o ON o.uid = n.uid '
-            "AND o.valid_from = n.valid_from AND o.release_from <= ? AND o.release_to > ? "
-            f'JOIN "{spatial_index(layer)}" r ON r.id = o.fid WHERE n.fid > ?',
-            (restores, restores, first_fid),
-        )
+        stored[name] = layer
+    return stored
 
 
-def _index_added(connection: sa.Connection, layer: Layer, first_fid: int) -> None:
-    history, index = history_table(layer).name, spatial_index(layer)
-    # bounds of new rows come from the candidate's own index, those of ended rows from ours
-    connection.exec_driver_sql(
-        f'INSERT INTO "{index}" SELECT h.fid, r.minx, r.maxx, r.miny, r.maxy '
-        f'FROM candidate."{layer.name}" c '
-        f'JOIN candidate."rtree_{layer.name}_geom" r ON r.id = c.fid '
-        f'JOIN "{history}" h ON h.uid = c.uid '
-        "WHERE h.fid > ? AND h.change IS NOT NULL",
-        (first_fid,),
-    )
-    connection.exec_driver_sql(
-        f'INSERT INTO "{index}" SELECT e.fid, r.minx, r.maxx, r.miny, r.maxy '
-        f'FROM "{history}" e JOIN "{history}" o ON o.uid = e.uid AND o.digest = e.digest '
-        "AND o.release_to = e.release_from AND o.valid_from = e.valid_from "
-        f'JOIN "{index}" r ON r.id = o.fid WHERE e.fid > ? AND e.change IS NULL',
-        (first_fid,),
-    )
+def _write(
+    framework: Framework,
+    connection: sa.Connection,
+    candidate: Candidate,
+    work: _LayerWork,
+    number: int,
+    created_at: str,
+) -> None:
+    home, layer = framework.home, work.layer
+    if work.is_new:
+        home.create_layer(connection, layer)
+    if work.bulk is not None:
+        home.add_bulk(connection, work.bulk)
+    if work.is_new:
+        home.index_layer(connection, layer)
+    if work.plan is not None:
+        home.close_rows(connection, layer, work.plan.closed.column("fid").to_pylist(), number)
+        home.copy_rows(connection, layer, work.plan.copies)
+        for rows in _added_rows(candidate, work, work.plan.added, number):
+            home.add_rows(connection, layer, rows)
+    home.touched(connection, layer, created_at.replace("+00:00", "Z"))
+    if work.due:
+        rows_due = [{"layer": layer.name, "at": at, "uid": uid} for at, uid in work.due]
+        connection.execute(sa.insert(DUE), rows_due)
 
 
-def _record_layers(connection: sa.Connection, number: int, candidate: Candidate) -> None:
+def _finish(
+    connection: sa.Connection,
+    works: Sequence[_LayerWork],
+    contracts: Mapping[str, Layer],
+    candidate: Candidate,
+    head: Mapping[str, Any],
+    evidence: Mapping[str, Any],
+) -> None:
+    """Enter the release, its layers and lineage."""
+    number = int(head["number"])
+    states = {work.layer.name: _with_sealed_sets(work) for work in works}
     unchanged = connection.execute(
         sa.select(RELEASE_LAYER).where(RELEASE_LAYER.c.release == number - 1)
     ).mappings()
     rows = [
-        {**row, "release": number, "changes": "{}"}
+        {
+            **row,
+            "release": number,
+            "changes": "{}",
+            "opened": sealed_set([]),
+            "closed": sealed_set([]),
+        }
         for row in unchanged
-        if row["layer"] not in candidate.layers
+        if row["layer"] not in states
     ]
-    rows += [_layer_row(number, state) for state in candidate.layers.values()]
-    connection.execute(sa.insert(RELEASE_LAYER), rows)
+    rows += [row_of(number, state) for state in states.values()]
+    versions = [version_of(row) for row in rows]
+    lineage = _lineage(candidate, works)
+    body = chain_body(head, versions, contracts, lineage, evidence)
+    connection.execute(
+        sa.insert(RELEASE).values(**head, digest=chain_digest(body), evidence=canonical(evidence))
+    )
+    connection.execute(sa.insert(RELEASE_LAYER), rows) if rows else None
+    if lineage:
+        connection.execute(sa.insert(LINEAGE), [{**one, "release": number} for one in lineage])
 
 
-def _layer_row(number: int, state: LayerState) -> dict[str, Any]:
-    return {
-        "release": number,
-        "layer": state.version.layer,
-        "count": state.version.count,
-        "digest": state.version.digest,
-        "sum": state.total.to_bytes(LAYER_SUM_BYTES, "little"),
-        "changes": _canonical(state.version.changes),
-    }
+def _with_sealed_sets(work: _LayerWork) -> LayerState:
+    version = replace(
+        work.state.version, opened=sealed_set(work.opened), closed=sealed_set(work.closed)
+    )
+    return replace(work.state, version=version)
 
 
-def _canonical(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def _lineage(candidate: Candidate, works: Sequence[_LayerWork]) -> list[dict[str, Any]]:
+    """Return the candidate's events, and a tombstone for each feature that ends without one."""
+    events = [dict(one) for one in candidate.lineage]
+    told = {(one["layer"], one["parent"]) for one in events}
+    for work in works:
+        name = work.layer.name
+        events += [
+            {"layer": name, "event": REMOVED_EVENT, "parent": uid, "child": None, "share": None}
+            for uid in (work.plan.removed if work.plan else ())
+            if (name, uid) not in told
+        ]
+    return events
+
+
+def _first_rows(candidate: Candidate, work: _LayerWork, number: int) -> Iterator[pa.RecordBatch]:
+    """Yield a layer's first rows as history rows; their seals gather in ``work``."""
+    for batch in change_batches(candidate, work.layer.name):
+        changes = pa.Table.from_batches([batch])
+        ends = changes.column("valid_to").is_valid().to_numpy()
+        ended_by = np.where(ends, changes.column("delivery").to_numpy(), None)
+        rows = _history_rows(changes, work.layer, number, pa.array(ended_by, pa.string()))
+        work.opened.append(rows.column("seal").combine_chunks())
+        yield from rows.combine_chunks().to_batches()
+
+
+def _added_rows(
+    candidate: Candidate, work: _LayerWork, added: pd.DataFrame, number: int
+) -> Iterator[pa.Table]:
+    """Yield the rows that changes add, with the periods that the timeline left them."""
+    if added.empty:
+        return
+    ordered = added.sort_values(["change", "valid_from"])
+    places = ordered["change"].to_numpy(dtype=np.int64)
+    start = 0
+    for batch in change_batches(candidate, work.layer.name):
+        chosen = (places >= start) & (places < start + batch.num_rows)
+        part = ordered[chosen]
+        changes = pa.Table.from_batches([batch]).take(pa.array(places[chosen] - start))
+        start += batch.num_rows
+        if not changes.num_rows:
+            continue
+        ends = part["valid_to"].to_numpy(dtype=np.int64)
+        periods = {
+            "valid_from": pa.array(part["valid_from"].to_numpy(dtype=np.int64)).cast(MOMENT),
+            "valid_to": pa.array(ends, mask=ends == FOREVER).cast(MOMENT),
+        }
+        for name, values in periods.items():
+            changes = changes.set_column(changes.column_names.index(name), name, values)
+        ended_by = pa.array(part["ended_by"].tolist(), pa.string())
+        rows = _history_rows(changes, work.layer, number, ended_by)
+        work.opened.append(rows.column("seal").combine_chunks())
+        yield rows
+
+
+def _history_rows(
+    changes: pa.Table, layer: Layer, number: int, ended_by: "pa.Array[Any]"
+) -> pa.Table:
+    """Return a change table as rows of the history."""
+    count = changes.num_rows
+    rows = (
+        changes.append_column("release_from", pa.array(np.full(count, number, dtype=np.int64)))
+        .append_column("release_to", pa.nulls(count, pa.int64()))
+        .append_column("ended_by", ended_by)
+    )
+    rows = rows.append_column("seal", seals(rows))
+    return rows.select(history_schema(layer).names).cast(history_schema(layer))

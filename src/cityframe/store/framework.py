@@ -1,34 +1,52 @@
-"""The framework: all layers, all releases, both time axes, in one GeoPackage."""
+"""The framework: all layers, all releases, both time axes. This module reads it."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
+import pyarrow as pa
 import sqlalchemy as sa
 
-from cityframe.core.frames import empty_frame, key_text, with_column_types
+from cityframe.core.arrow_rows import GEOMETRY, row_schema, to_frame
+from cityframe.core.frames import key_text
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import LayerVersion, Release
 from cityframe.store import contract as contract_form
-from cityframe.store.geopackage import geometry_from_blobs, spatial_index
+from cityframe.store.geopackage_home import GeoPackageHome
+from cityframe.store.home import Bbox, Home
+from cityframe.store.postgis_home import PostgisHome
 from cityframe.store.release_rows import LayerState, release_of, version_of
-from cityframe.store.sqlite import sqlite_engine
 from cityframe.store.tables import (
-    LAYER,
+    CONTRACT,
+    DUE,
     RELEASE,
     RELEASE_LAYER,
-    history_name,
+    SYSTEM_COLUMNS,
     history_table,
 )
 
-Bbox = tuple[float, float, float, float]
 BATCH_ROWS = 100_000
+_UIDS_A_QUERY = 10_000
+_STATE_COLUMNS = ("uid", "valid_from", "delivery", "digest")
 _EMPTY_DIGEST = ""
+
+
+def open_framework(store: Path, url: str | None = None) -> "Framework":
+    """Return the framework of a store.
+
+    Parameters
+    ----------
+    store : Path
+        The store's folder; the embedded home is ``framework.gpkg`` in it.
+    url : str, optional
+        ``postgresql://user@host:port/database?schema=NAME`` for the PostGIS home.
+    """
+    return Framework(GeoPackageHome(store / "framework.gpkg") if url is None else PostgisHome(url))
 
 
 class Framework:
@@ -36,39 +54,33 @@ class Framework:
 
     Parameters
     ----------
-    path : Path
-        The GeoPackage; it need not exist: the framework is then empty.
+    home : Home
+        Where it lives; it may be empty.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    @property
+    def label(self) -> str:
+        """Path or URL, for messages."""
+        return self.home.label
 
     @property
     def exists(self) -> bool:
         """Whether a release was ever committed here."""
-        # a process killed at its very first commit leaves a file without tables
-        return self.path.exists() and sa.inspect(self._engine()).has_table("cf_release")
+        return self.home.exists()
 
     # releases
 
     def releases(self) -> tuple[Release, ...]:
         """Return all releases, oldest first."""
-        if not self.exists:
-            return ()
-        with self._engine().connect() as connection:
-            rows = connection.execute(sa.select(RELEASE).order_by(RELEASE.c.number)).mappings()
-            layers = connection.execute(
-                sa.select(RELEASE_LAYER).order_by(RELEASE_LAYER.c.release, RELEASE_LAYER.c.layer)
-            ).mappings()
-            by_release: dict[int, list[LayerVersion]] = {}
-            for layer in layers:
-                by_release.setdefault(layer["release"], []).append(version_of(layer))
-            return tuple(release_of(row, by_release.get(row["number"], [])) for row in rows)
+        return self._releases()
 
     def current(self) -> Release | None:
         """Return the newest release, or None."""
-        releases = self.releases()
-        return releases[-1] if releases else None
+        newest = sa.select(sa.func.max(RELEASE.c.number)).scalar_subquery()
+        return next(iter(self._releases(RELEASE.c.number == newest)), None)
 
     def release(self, number: int) -> Release:
         """Return one release.
@@ -78,27 +90,50 @@ class Framework:
         DeclarationError
             If there is no such release.
         """
-        releases = self.releases()
-        if not 1 <= number <= len(releases):
+        found = self._releases(RELEASE.c.number == number)
+        if not found:
+            current = self.current()
             raise DeclarationError(
                 found=f"no release {number}",
-                expected=f"1 to {len(releases)}" if releases else "a release; there is none yet",
+                expected=f"1 to {current.number}" if current else "a release; there is none yet",
             )
-        return releases[number - 1]
+        return found[0]
 
     def released_by(self, cycle: str) -> Release | None:
         """Return the release that a cycle made, or None."""
-        return next((one for one in self.releases() if one.cycle == cycle), None)
+        return next(iter(self._releases(RELEASE.c.cycle == cycle)), None)
+
+    def _releases(self, condition: sa.ColumnElement[bool] | None = None) -> tuple[Release, ...]:
+        if not self.exists:
+            return ()
+        chosen = sa.true() if condition is None else condition
+        numbers = sa.select(RELEASE.c.number).where(chosen)
+        query = sa.select(RELEASE).where(chosen).order_by(RELEASE.c.number)
+        of_layers = (
+            sa.select(RELEASE_LAYER)
+            .where(RELEASE_LAYER.c.release.in_(numbers))
+            .order_by(RELEASE_LAYER.c.release, RELEASE_LAYER.c.layer)
+        )
+        with self.home.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+            layers = connection.execute(of_layers).mappings().all()
+        by_release: dict[int, list[LayerVersion]] = {}
+        for layer in layers:
+            by_release.setdefault(layer["release"], []).append(version_of(layer))
+        return tuple(release_of(row, by_release.get(row["number"], [])) for row in rows)
 
     # contracts and digests
 
-    def contracts(self) -> dict[str, Layer]:
-        """Return the contracts of all stored layers."""
+    def contracts(self, release: int | None = None) -> dict[str, Layer]:
+        """Return the contracts of all layers as of a release; the newest by default."""
         if not self.exists:
             return {}
-        with self._engine().connect() as connection:
-            rows = connection.execute(sa.select(LAYER).order_by(LAYER.c.name)).mappings()
-            return {row["name"]: contract_form.read(row["contract"]) for row in rows}
+        query = sa.select(CONTRACT).order_by(CONTRACT.c.layer, CONTRACT.c.release)
+        if release is not None:
+            query = query.where(CONTRACT.c.release <= release)
+        with self.home.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {row["layer"]: contract_form.read(row["contract"]) for row in rows}
 
     def contract(self, name: str) -> Layer:
         """Return the contract of a stored layer.
@@ -111,7 +146,7 @@ class Framework:
         contracts = self.contracts()
         if name not in contracts:
             raise DeclarationError(
-                where=str(self.path),
+                where=self.label,
                 found=f"no layer {name!r}",
                 expected=f"one of {', '.join(contracts) or 'none yet'}",
             )
@@ -128,67 +163,58 @@ class Framework:
             .order_by(RELEASE_LAYER.c.release.desc())
             .limit(1)
         )
-        with self._engine().connect() as connection:
+        with self.home.engine.connect() as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
             return empty
         return LayerState(version_of(row), int.from_bytes(row["sum"], "little"))
 
-    def current_digests(self, layer: Layer, uids: Sequence[str]) -> list[bytes]:
-        """Return the digests of current features, in the order of the uids."""
-        frame = self._rows_by_uid(layer, uids, ["uid", "digest"])
-        digests = dict(zip(frame["uid"], frame["digest"], strict=True))
-        return [digests[uid] for uid in uids]
-
     # features
 
     def index(self, layer: Layer) -> pd.DataFrame:
         """Return ``uid, key, digest`` of all current features; RangeIndex, sorted by uid."""
+        current = self.current()
         columns = {"uid": pd.Series(dtype="str"), "key": pd.Series(dtype="str")}
-        if not self._has(layer):
+        if current is None or not self._has(layer):
             return pd.DataFrame({**columns, "digest": pd.Series(dtype="object")})
-        names = ", ".join(f'"{name}"' for name in layer.key)
-        sql = (
-            f"SELECT uid, digest{', ' + names if names else ''} "
-            f'FROM "{history_name(layer.name)}" '
-            "WHERE release_to IS NULL AND valid_to IS NULL ORDER BY uid"
-        )
-        table = pyogrio.read_dataframe(self.path, sql=sql, use_arrow=True, read_geometry=False)
-        table = with_column_types(table, layer)
+        names = ("uid", "digest", *layer.key)
+        rows = self._table(layer, names, self._in_state(layer, current))
+        frame = to_frame(rows.sort_by("uid"), layer)
         return pd.DataFrame(
-            {
-                "uid": table["uid"].astype("str"),
-                "key": key_text(table, layer.key),
-                "digest": table["digest"].map(bytes),
-            }
+            {"uid": frame["uid"], "key": key_text(frame, layer.key), "digest": frame["digest"]}
         )
 
     def rows(self, layer: Layer, uids: Sequence[str]) -> gpd.GeoDataFrame:
-        """Return current features by uid: ``uid, delivery, valid_from``, attributes, geometry.
+        """Return current features by uid, in the order of the uids.
+
+        Returns
+        -------
+        GeoDataFrame
+            ``uid, valid_from, delivery, digest``, attributes, geometry.
 
         Raises
         ------
         DeclarationError
             If a uid is not current.
         """
-        names = ["uid", "delivery", "valid_from", "digest", *layer.attribute_names]
-        if layer.geometry is not GeometryType.NONE:
-            names.append("geom")
-        if not len(uids):
-            return empty_frame(layer, ("uid", "delivery", "valid_from", "digest"))
-        frame = self._rows_by_uid(layer, uids, names)
-        found = frame.set_index("uid")
-        missing = [uid for uid in uids if uid not in found.index]
-        if missing:
-            raise DeclarationError(
-                where=f"layer {layer.name}", found=f"uid {missing[0]} is not current"
-            )
-        ordered = found.loc[list(uids)].reset_index()
-        blobs = ordered.pop("geom").to_numpy() if "geom" in ordered else [None] * len(ordered)
-        geometry = geometry_from_blobs(np.asarray(blobs, dtype=object))
-        return with_column_types(
-            gpd.GeoDataFrame(ordered, geometry=gpd.GeoSeries(geometry, crs=layer.crs)), layer
-        )
+        current = self.current()
+        found = self.states_of(layer, uids, current.number if current else 0)
+        places = pd.Index(found["uid"]).get_indexer(pd.Index(list(uids), dtype="str"))
+        if (places < 0).any():
+            uid = list(uids)[int(np.flatnonzero(places < 0)[0])]
+            raise DeclarationError(where=f"layer {layer.name}", found=f"uid {uid} is not current")
+        return found.iloc[places].reset_index(drop=True)
+
+    def states_of(self, layer: Layer, uids: Sequence[str], release: int) -> gpd.GeoDataFrame:
+        """Return features by uid as a release has them, sorted; uids not there are left out."""
+        names = self._state_names(layer)
+        parts = [row_schema(layer, _STATE_COLUMNS).empty_table()]
+        if release and len(uids) and self._has(layer):
+            condition = self._in_state(layer, self.release(release))
+            parts += [
+                self._table(layer, names, condition & chosen) for chosen in _by_uid(layer, uids)
+            ]
+        return to_frame(pa.concat_tables(parts).sort_by("uid"), layer)
 
     def as_of(
         self,
@@ -197,6 +223,7 @@ class Framework:
         *,
         valid_at: dt.datetime | None = None,
         bbox: Bbox | None = None,
+        uid: str | None = None,
     ) -> gpd.GeoDataFrame:
         """Return a layer as a release knew it.
 
@@ -207,50 +234,62 @@ class Framework:
         release : int
             What was known then.
         valid_at : datetime, optional
-            What was so in the world then; by default what was so at the release.
+            What was so in the world then; by default the release's reference time.
         bbox : tuple of float, optional
             Only features whose bounds meet (xmin, ymin, xmax, ymax), in the layer's CRS.
+        uid : str, optional
+            Only this feature.
 
         Returns
         -------
         GeoDataFrame
             ``uid, valid_from, delivery, digest``, attributes, geometry; sorted by uid.
         """
+        rows = self.as_of_arrow(layer, release, valid_at=valid_at, bbox=bbox, uid=uid)
+        return to_frame(rows.sort_by("uid"), layer)
+
+    def as_of_arrow(
+        self,
+        layer: Layer,
+        release: int,
+        *,
+        valid_at: dt.datetime | None = None,
+        bbox: Bbox | None = None,
+        uid: str | None = None,
+    ) -> pa.Table:
+        """Return what `as_of` does as Arrow, geometry as WKB, in no order."""
+        schema = row_schema(layer, _STATE_COLUMNS)
         if not self._has(layer):
-            return empty_frame(layer, ("uid", "valid_from", "delivery", "digest"))
-        conditions = [f"release_from <= {int(release)}"]
-        conditions.append(f"(release_to IS NULL OR release_to > {int(release)})")
-        if valid_at is None:
-            conditions.append("valid_to IS NULL")
-        else:
-            moment = valid_time_text(valid_at)
-            conditions.append(f"valid_from <= '{moment}'")
-            conditions.append(f"(valid_to IS NULL OR valid_to > '{moment}')")
+            return schema.empty_table()
+        table = history_table(layer)
+        condition = self._in_state(layer, self.release(release), valid_at)
+        if uid is not None:
+            condition &= table.c.uid == uid
         if bbox is not None and layer.geometry is not GeometryType.NONE:
-            xmin, ymin, xmax, ymax = (float(value) for value in bbox)
-            conditions.append(
-                f'fid IN (SELECT id FROM "{spatial_index(layer)}" WHERE maxx >= {xmin!r} '
-                f"AND minx <= {xmax!r} AND maxy >= {ymin!r} AND miny <= {ymax!r})"
-            )
-        return self._read(layer, " AND ".join(conditions))
+            condition &= self.home.meets(layer, bbox)
+        return self._table(layer, self._state_names(layer), condition)
 
     def batches(
         self, layer: Layer, release: int, *, size: int = BATCH_ROWS
     ) -> Iterator[gpd.GeoDataFrame]:
-        """Yield a layer as a release knew it in batches of rows, sorted by uid."""
-        last = ""
-        while self._has(layer):
-            condition = (
-                f"release_from <= {int(release)} "
-                f"AND (release_to IS NULL OR release_to > {int(release)}) "
-                f"AND valid_to IS NULL AND uid > '{last}'"
-            )
-            frame = self._read(layer, condition, limit=size)
-            if len(frame):
-                yield frame
-            if len(frame) < size:
+        """Yield a layer as a release has it in batches of rows, sorted by uid.
+
+        The columns are those of `as_of` and ``record, basis``.
+        """
+        if not self._has(layer):
+            return
+        table = history_table(layer)
+        condition = self._in_state(layer, self.release(release))
+        names = (*_STATE_COLUMNS, "record", "basis", *self._state_names(layer)[4:])
+        last: str | None = None
+        while True:
+            more = condition if last is None else condition & (table.c.uid > last)
+            rows = self._table(layer, names, more, order=True, limit=size)
+            if rows.num_rows:
+                yield to_frame(rows, layer)
+            if rows.num_rows < size:
                 return
-            last = str(frame["uid"].iloc[-1])
+            last = rows.column("uid")[-1].as_py()
 
     def history(self, uid: str) -> pd.DataFrame:
         """Return all stored rows of a uid, oldest knowledge first.
@@ -263,127 +302,196 @@ class Framework:
         """
         for layer in self.contracts().values():
             table = history_table(layer)
-            query = (
-                sa.select(table)
-                .where(table.c.uid == uid)
-                .order_by(table.c.release_from, table.c.valid_from)
-            )
-            with self._engine().connect() as connection:
-                rows = [dict(row) for row in connection.execute(query).mappings()]
-            if rows:
-                frame = pd.DataFrame(rows).drop(columns="fid")
+            names = [column.name for column in table.columns if column.name != "fid"]
+            rows = self._table(layer, names, table.c.uid == uid)
+            if rows.num_rows:
+                ordered = rows.sort_by([("release_from", "ascending"), ("valid_from", "ascending")])
+                frame = to_frame(ordered, layer)
                 frame.insert(0, "layer", layer.name)
-                if "geom" in frame:
-                    blobs = frame.pop("geom").to_numpy()
-                    frame["geometry"] = geometry_from_blobs(np.asarray(blobs, dtype=object))
                 return frame
         return pd.DataFrame()
 
-    def changed_uids(self, layer: Layer, older: int, newer: int) -> pd.DataFrame:
-        """Return uids with a row opened or closed in releases (older, newer].
+    # changes
+
+    def changed_rows(
+        self, layer: Layer, older: int, newer: int
+    ) -> tuple[pa.Table, pa.Table, dict[str, str]]:
+        """Return what may differ between two releases, at a cost that follows the changes.
 
         Returns
         -------
-        DataFrame
-            ``uid``, ``change`` (the last kind recorded, null for closed rows),
-            ``has_new_attributes``; sorted by uid, one row a uid.
+        before, after : Table
+            The features as either release has them, of all uids with a row opened or closed in
+            between, or with a row that fell due: `as_of_arrow` and ``record, basis, change,
+            has_new_attributes, ended_by``.
+        removed_by : dict
+            Of uids that ended: what ended them.
         """
+        names = (
+            *_STATE_COLUMNS, "record", "basis", "change", "has_new_attributes",
+            *self._state_names(layer)[4:],
+        )  # fmt: skip
+        empty = row_schema(layer, names[:8]).empty_table()
         if not self._has(layer):
-            return pd.DataFrame({"uid": [], "change": [], "has_new_attributes": []})
-        name = history_name(layer.name)
-        sql = (
-            f'SELECT uid, release_from AS at, change, has_new_attributes FROM "{name}" '
-            "WHERE release_from > ? AND release_from <= ? UNION ALL "
-            f'SELECT uid, release_to AS at, NULL, 0 FROM "{name}" '
-            "WHERE release_to > ? AND release_to <= ?"
-        )
-        with self._engine().connect() as connection:
-            rows = connection.exec_driver_sql(sql, (older, newer, older, newer)).all()
-        frame = pd.DataFrame(rows, columns=["uid", "at", "change", "has_new_attributes"])
-        frame = frame.sort_values(["uid", "at"], kind="stable")
-        grouped = frame.groupby("uid", sort=True)
-        return pd.DataFrame(
-            {
-                "change": grouped["change"].last(),
-                "has_new_attributes": grouped["has_new_attributes"].max().astype(bool),
-            }
-        ).reset_index()
+            return empty, empty, {}
+        touched = self._touched(layer, older, newer)
+        uid = history_table(layer).c.uid
+        sides = [
+            self._table(
+                layer, names, self._in_state(layer, self.release(number)) & uid.in_(touched)
+            )
+            if number
+            else empty
+            for number in (older, newer)
+        ]
+        return sides[0], sides[1], self._ended_by(layer, max(older, newer), touched)
 
-    def states_of(self, layer: Layer, uids: Sequence[str], release: int) -> gpd.GeoDataFrame:
-        """Return features by uid as a release knew them; uids not there are left out."""
+    def touched_uids(self, layer: Layer, older: int, newer: int) -> list[str]:
+        """Return the uids with a row opened or closed in releases (older, newer]."""
+        if not self._has(layer):
+            return []
+        with self.home.engine.connect() as connection:
+            return sorted(connection.execute(self._touched(layer, older, newer)).scalars())
+
+    def due_uids(self, layer: Layer, after: str, until: str) -> list[str]:
+        """Return uids with a row that begins or ends in (after, until], as dated in advance."""
+        low, high = sorted((after, until))
+        query = (
+            sa.select(DUE.c.uid)
+            .distinct()
+            .where(DUE.c.layer == layer.name, DUE.c.at > low, DUE.c.at <= high)
+        )
+        if not self.exists:
+            return []
+        with self.home.engine.connect() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def known_rows(
+        self, layer: Layer, uids: Sequence[str], columns: Iterable[str], release: int | None = None
+    ) -> pa.Table:
+        """Return the rows of uids that are known (in a release), by columns of the history."""
+        table = history_table(layer)
+        known = table.c.release_to.is_(None)
+        if release is not None:
+            known = _is_known(table, release)
+        names = list(columns)
+        parts = [self._table(layer, names, known & chosen) for chosen in _by_uid(layer, uids)] or [
+            self._table(layer, names, sa.false())
+        ]
+        return pa.concat_tables(parts)
+
+    def history_rows(
+        self, layer: Layer, columns: Iterable[str], condition: sa.ColumnElement[bool]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield history rows in batches, by columns and condition on the history table."""
+        table = history_table(layer)
+        yield from self.home.read(sa.select(*(table.c[name] for name in columns)).where(condition))
+
+    # conditions
+
+    def _in_state(
+        self, layer: Layer, release: Release, valid_at: dt.datetime | None = None
+    ) -> sa.ColumnElement[bool]:
+        table = history_table(layer)
+        moment = sa.literal(
+            release.valid_at if valid_at is None else valid_time_text(valid_at),
+            type_=table.c.valid_from.type,
+        )
+        return (
+            _is_known(table, release.number)
+            & (table.c.valid_from <= moment)
+            & (table.c.valid_to.is_(None) | (table.c.valid_to > moment))
+        )
+
+    def _touched(self, layer: Layer, older: int, newer: int) -> sa.CompoundSelect[Any]:
+        low, high = sorted((older, newer))
+        table = history_table(layer)
+        parts = [
+            sa.select(table.c.uid).where(column > low, column <= high)
+            for column in (table.c.release_from, table.c.release_to)
+        ]
+        if low:
+            moments = sorted(self.release(number).valid_at for number in (low, high))
+            parts.append(
+                sa.select(DUE.c.uid).where(
+                    DUE.c.layer == layer.name, DUE.c.at > moments[0], DUE.c.at <= moments[1]
+                )
+            )
+        return sa.union(*parts)
+
+    def _ended_by(
+        self, layer: Layer, release: int, touched: sa.CompoundSelect[Any]
+    ) -> dict[str, str]:
         table = history_table(layer)
         condition = (
-            (table.c.release_from <= release)
-            & (table.c.release_to.is_(None) | (table.c.release_to > release))
-            & table.c.valid_to.is_(None)
+            _is_known(table, release)
+            & table.c.ended_by.is_not(None)
+            & (table.c.release_from <= release)
+            & table.c.uid.in_(touched)
         )
-        names = ["uid", "valid_from", "delivery", "digest", *layer.attribute_names]
-        if layer.geometry is not GeometryType.NONE:
-            names.append("geom")
-        frame = self._rows_by_uid(layer, uids, names, condition)
-        blobs = frame.pop("geom").to_numpy() if "geom" in frame else [None] * len(frame)
-        geometry = geometry_from_blobs(np.asarray(blobs, dtype=object))
-        typed = with_column_types(
-            gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(geometry, crs=layer.crs)), layer
+        rows = self._table(layer, ["uid", "ended_by", "valid_to"], condition).sort_by("valid_to")
+        return dict(
+            zip(rows.column("uid").to_pylist(), rows.column("ended_by").to_pylist(), strict=True)
         )
-        return typed.sort_values("uid", ignore_index=True)
 
     # reading
-
-    def _engine(self) -> sa.Engine:
-        return sqlite_engine(self.path)
 
     def _has(self, layer: Layer) -> bool:
         return layer.name in self.contracts()
 
-    def _read(self, layer: Layer, condition: str, *, limit: int | None = None) -> gpd.GeoDataFrame:
-        names = ", ".join(
-            f'"{name}"'
-            for name in ("uid", "valid_from", "delivery", "digest", *layer.attribute_names)
-        )
-        has_geometry = layer.geometry is not GeometryType.NONE
-        frame = pyogrio.read_dataframe(
-            self.path,
-            sql=f"SELECT {names}{', geom' if has_geometry else ''} "
-            f'FROM "{history_name(layer.name)}" WHERE {condition} ORDER BY uid'
-            f"{'' if limit is None else f' LIMIT {limit}'}",
-            use_arrow=True,
-        )
-        if "geometry" not in frame:
-            frame = gpd.GeoDataFrame(
-                frame, geometry=gpd.GeoSeries([None] * len(frame), crs=layer.crs)
-            )
-        frame["digest"] = frame["digest"].map(bytes).astype(object)
-        return with_column_types(frame.set_crs(layer.crs, allow_override=True), layer)
+    def _state_names(self, layer: Layer) -> tuple[str, ...]:
+        geometry = () if layer.geometry is GeometryType.NONE else (GEOMETRY,)
+        return (*_STATE_COLUMNS, *layer.attribute_names, *geometry)
 
-    def _rows_by_uid(
+    def _table(
         self,
         layer: Layer,
-        uids: Iterable[str],
-        columns: Sequence[str],
-        condition: sa.ColumnElement[bool] | None = None,
-    ) -> pd.DataFrame:
+        names: Iterable[str],
+        condition: sa.ColumnElement[bool],
+        *,
+        order: bool = False,
+        limit: int | None = None,
+    ) -> pa.Table:
         table = history_table(layer)
-        if condition is None:
-            condition = table.c.release_to.is_(None) & table.c.valid_to.is_(None)
-        wanted = sa.Table(
-            "wanted", sa.MetaData(), sa.Column("uid", sa.Text), prefixes=["TEMPORARY"]
-        )
-        uid_rows = [{"uid": uid} for uid in uids]
-        if not self._has(layer) or not uid_rows:
-            return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
-        with self._engine().connect() as connection:
-            connection.exec_driver_sql("CREATE TEMPORARY TABLE wanted (uid TEXT PRIMARY KEY)")
-            connection.execute(sa.insert(wanted).prefix_with("OR IGNORE"), uid_rows)
-            query = (
-                sa.select(*(table.c[name] for name in columns))
-                .select_from(wanted.join(table, table.c.uid == wanted.c.uid))
-                .where(condition)
-            )
-            rows = connection.execute(query).all()
-        return pd.DataFrame(rows, columns=list(columns)).astype({"uid": "str"})
+        query = sa.select(*(table.c[name] for name in names)).where(condition)
+        if order:
+            query = query.order_by(table.c.uid)
+        if limit is not None:
+            query = query.limit(limit)
+        return as_schema(self.home.read(query), names, layer)
+
+
+def as_schema(batches: Iterable[pa.RecordBatch], names: Iterable[str], layer: Layer) -> pa.Table:
+    """Return batches as one table whose columns have the agreed types, in the order of names."""
+    known = row_schema(layer, SYSTEM_COLUMNS)
+    fields = [pa.field("fid", pa.int64()) if name == "fid" else known.field(name) for name in names]
+    schema = pa.schema(fields)
+    tables = [
+        pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+        for batch in batches
+        if batch.num_rows
+    ]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def valid_time_text(moment: dt.datetime) -> str:
     """Return a moment as valid times are stored: UTC, whole seconds, ``Z``."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_known(table: sa.Table, release: int) -> sa.ColumnElement[bool]:
+    return (table.c.release_from <= release) & (
+        table.c.release_to.is_(None) | (table.c.release_to > release)
+    )
+
+
+def _by_uid(layer: Layer, uids: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield conditions that together choose the uids; a list in the text is what GDAL can read."""
+    column = history_table(layer).c.uid
+    ordered = sorted(set(uids))
+    for start in range(0, len(ordered), _UIDS_A_QUERY):
+        quoted = [
+            f"'{uid.replace(chr(39), chr(39) * 2)}'"
+            for uid in ordered[start : start + _UIDS_A_QUERY]
+        ]
+        yield column.in_(sa.text(", ".join(quoted).replace(":", "\\:")))

@@ -1,13 +1,15 @@
-"""The GeoPackage form of the store: the tables that make a SQLite file one (OGC 12-128r19)."""
+"""What makes a SQLite file a GeoPackage (OGC 12-128r19): its own tables and geometry blobs."""
 
-import numpy as np
-import numpy.typing as npt
+import struct
+
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyproj
-import shapely
 import sqlalchemy as sa
 
+from cityframe.core.arrow_rows import GEOMETRY
 from cityframe.model.layer import GeometryType, Layer
-from cityframe.store.tables import history_name, history_table
+from cityframe.store.tables import history_name, srid_of
 
 _APPLICATION_ID = 0x47504B47
 _USER_VERSION = 10300
@@ -46,39 +48,41 @@ def create_scaffold(connection: sa.Connection) -> None:
     _register_crs(connection, "EPSG:4326")
 
 
-def create_layer(connection: sa.Connection, layer: Layer) -> None:
-    """Create a layer's history table, spatial index and current view, and register them."""
-    table = history_table(layer)
-    table.create(connection)
+def register(connection: sa.Connection, layer: Layer, table: str, title: str) -> None:
+    """Enter a table or view of a layer's features into the GeoPackage's contents."""
     has_geometry = layer.geometry is not GeometryType.NONE
-    names = ["uid", "valid_from", "release_from", "delivery", *layer.attribute_names]
-    columns = ", ".join(f'"{name}"' for name in [*names, *(["geom"] if has_geometry else [])])
-    connection.exec_driver_sql(
-        f'CREATE VIEW "{layer.name}" AS SELECT fid AS OGC_FID, {columns} '
-        f'FROM "{table.name}" WHERE release_to IS NULL AND valid_to IS NULL'
-    )
     srs_id = _register_crs(connection, layer.crs)
-    for name, title in ((layer.name, layer.title.en), (table.name, f"{layer.title.en}, history")):
-        connection.exec_driver_sql(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (name, "features" if has_geometry else "attributes", name, title, srs_id),
-        )
-        if has_geometry:
-            connection.exec_driver_sql(
-                "INSERT INTO gpkg_geometry_columns VALUES (?, 'geom', ?, ?, ?, 0)",
-                (name, layer.geometry.value.upper(), srs_id, int(layer.has_z)),
-            )
+    connection.exec_driver_sql(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "
+        "VALUES (?, ?, ?, ?, ?)",
+        (table, "features" if has_geometry else "attributes", table, title, srs_id),
+    )
     if has_geometry:
-        # written by the commit itself; GDAL's triggers would call functions only GDAL has
         connection.exec_driver_sql(
-            f'CREATE VIRTUAL TABLE "{spatial_index(layer)}" USING rtree(id, minx, maxx, miny, maxy)'
+            "INSERT INTO gpkg_geometry_columns VALUES (?, 'geom', ?, ?, ?, 0)",
+            (table, layer.geometry.value.upper(), srs_id, int(layer.has_z)),
         )
-        connection.exec_driver_sql(
-            "INSERT INTO gpkg_extensions VALUES (?, 'geom', 'gpkg_rtree_index', "
-            "'http://www.geopackage.org/spec120/#extension_rtree', 'write-only')",
-            (table.name,),
-        )
+
+
+def unregister(connection: sa.Connection, table: str) -> None:
+    """Take a table or view out of the contents."""
+    for name in ("gpkg_geometry_columns", "gpkg_contents"):
+        connection.exec_driver_sql(f"DELETE FROM {name} WHERE table_name = ?", (table,))
+
+
+def create_spatial_index(connection: sa.Connection, layer: Layer) -> None:
+    """Create an empty R-tree over a layer's history.
+
+    The commit writes it; GDAL's triggers would call functions that only GDAL has.
+    """
+    connection.exec_driver_sql(
+        f'CREATE VIRTUAL TABLE "{spatial_index(layer)}" USING rtree(id, minx, maxx, miny, maxy)'
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO gpkg_extensions VALUES (?, 'geom', 'gpkg_rtree_index', "
+        "'http://www.geopackage.org/spec120/#extension_rtree', 'write-only')",
+        (history_name(layer.name),),
+    )
 
 
 def spatial_index(layer: Layer) -> str:
@@ -88,30 +92,41 @@ def spatial_index(layer: Layer) -> str:
 
 def update_extent(connection: sa.Connection, layer: Layer, when: str) -> None:
     """Write a layer's extent and time of change into the contents table."""
+    names = (layer.name, history_name(layer.name))
     connection.exec_driver_sql(
-        "UPDATE gpkg_contents SET last_change = ? WHERE table_name IN (?, ?)",
-        (when, layer.name, history_name(layer.name)),
+        "UPDATE gpkg_contents SET last_change = ? WHERE table_name IN (?, ?)", (when, *names)
     )
     if layer.geometry is GeometryType.NONE:
         return
-    connection.exec_driver_sql(
-        f"UPDATE gpkg_contents SET (min_x, max_x, min_y, max_y) = "
-        f'(SELECT min(minx), max(maxx), min(miny), max(maxy) FROM "{spatial_index(layer)}") '
-        "WHERE table_name IN (?, ?)",
-        (layer.name, history_name(layer.name)),
-    )
+    # the root of the R-tree bounds all; min() and max() over its rows would read each of them
+    root = connection.exec_driver_sql(
+        f'SELECT data FROM "{spatial_index(layer)}_node" WHERE nodeno = 1'
+    ).scalar()
+    bounds = _node_bounds(bytes(root))
+    if bounds is not None:
+        connection.exec_driver_sql(
+            "UPDATE gpkg_contents SET min_x = ?, max_x = ?, min_y = ?, max_y = ? "
+            "WHERE table_name IN (?, ?)",
+            (*bounds, *names),
+        )
 
 
-def geometry_from_blobs(blobs: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Decode GeoPackage geometry blobs; null stays null."""
-    wkb = [None if blob is None else blob[_header_length(blob) :] for blob in blobs]
-    result: npt.NDArray[np.object_] = shapely.from_wkb(np.array(wkb, dtype=object))
-    return result
+def geometry_blobs(rows: pa.Table, layer: Layer) -> pa.Table:
+    """Return rows with their WKB as GeoPackage's blobs: a header without envelope before it."""
+    place = rows.column_names.index(GEOMETRY)
+    header = struct.pack("<2sBBi", b"GP", 0, 1, srid_of(layer))
+    blobs = pc.binary_replace_slice(rows.column(place), start=0, stop=0, replacement=header)
+    return rows.set_column(place, GEOMETRY, blobs)
 
 
-def _header_length(blob: bytes) -> int:
-    envelope = (blob[3] >> 1) & 0x07
-    return 8 + (0, 32, 48, 48, 64)[envelope]
+def _node_bounds(node: bytes) -> tuple[float, float, float, float] | None:
+    """Return (minx, maxx, miny, maxy) of a node of SQLite's R-tree (its documented form)."""
+    (cells,) = struct.unpack_from(">H", node, 2)
+    if not cells:
+        return None
+    found = [struct.unpack_from(">4f", node, 4 + 24 * cell + 8) for cell in range(cells)]
+    minx, maxx, miny, maxy = zip(*found, strict=True)
+    return min(minx), max(maxx), min(miny), max(maxy)
 
 
 def _register_crs(connection: sa.Connection, crs: str) -> int:

@@ -1,6 +1,6 @@
 """How cityframe opens SQLite: write-ahead log, foreign keys, transactions that begin as writers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -39,7 +39,7 @@ def _engine(path: str) -> sa.Engine:
 
 @contextmanager
 def write_transaction(
-    engine: sa.Engine, *, attached: Path | None = None, name: str = "candidate"
+    engine: sa.Engine, *, attached: Mapping[str, Path] | None = None
 ) -> Iterator[sa.Connection]:
     """Open a transaction that holds the writer's lock from its start.
 
@@ -47,8 +47,8 @@ def write_transaction(
     ----------
     engine : Engine
         The file to write to.
-    attached : Path, optional
-        Another SQLite file to read from in the same transaction, under ``name``.
+    attached : mapping of str to Path, optional
+        Other SQLite files to read from in the same transaction, by the name of their schema.
 
     Raises
     ------
@@ -56,8 +56,8 @@ def write_transaction(
         If another writer holds the file longer than the busy timeout.
     """
     with engine.connect() as connection:
-        if attached is not None:
-            connection.exec_driver_sql(f"ATTACH DATABASE ? AS {name}", (str(attached),))
+        for name, path in (attached or {}).items():
+            connection.exec_driver_sql(f'ATTACH DATABASE ? AS "{name}"', (str(path),))
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except sa.exc.OperationalError as error:
@@ -69,6 +69,8 @@ def write_transaction(
         try:
             yield connection
         except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
+            # SQLite itself may have rolled back: a full disk, an I/O error
+            if connection.connection.driver_connection.in_transaction:
+                connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")

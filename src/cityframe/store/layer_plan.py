@@ -1,0 +1,260 @@
+"""What a release does to one layer: rows to close, to copy, to add, and the state after."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cityframe.core.digest import layer_digest, move_layer_sum
+from cityframe.model.change import ChangeKind
+from cityframe.model.layer import GeometryType, Layer
+from cityframe.model.release import LayerVersion
+from cityframe.store.framework import Framework
+from cityframe.store.home import COPY_COLUMNS
+from cityframe.store.release_rows import LayerState
+from cityframe.store.seal import SEALED_COLUMNS, seals
+from cityframe.store.timeline import FOREVER, in_effect, timeline
+
+MOMENT = pa.timestamp("us", tz="UTC")
+_KNOWN_COLUMNS = ("fid", "seal", *SEALED_COLUMNS)
+_RECORDED = (ChangeKind.MOVED, ChangeKind.RESHAPED, ChangeKind.ATTRIBUTES)
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """What a release does to one layer.
+
+    Attributes
+    ----------
+    state : LayerState
+        After the release.
+    closed : Table
+        ``fid, seal`` of the rows that it closes.
+    copies : Table
+        `cityframe.store.home.COPY_COLUMNS`.
+    added : DataFrame
+        Of rows to add: ``change`` (position in the change table), ``valid_from, valid_to``
+        (microseconds), ``ended_by`` (text or None).
+    due : tuple
+        ``(moment, uid)`` of periods that begin or end after the release's reference time.
+    removed : tuple of str
+        Features of the parent's state that are not in this one's.
+    """
+
+    state: LayerState
+    closed: pa.Table
+    copies: pa.Table
+    added: pd.DataFrame
+    due: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+
+
+def plan_changes(
+    framework: Framework, layer: Layer, changes: pd.DataFrame, number: int, valid_at: str
+) -> LayerPlan:
+    """Return what a change table does to a layer.
+
+    Parameters
+    ----------
+    framework : Framework
+        The store, at release ``number - 1``.
+    layer : Layer
+        The contract.
+    changes : DataFrame
+        ``uid, change, delivery, digest, valid_from, valid_to`` (microseconds), in their order.
+    number : int
+        The release to be.
+    valid_at : str
+        Its reference time.
+    """
+    due = _due_uids(framework, layer, valid_at)
+    known = framework.known_rows(layer, [*changes["uid"], *due], _KNOWN_COLUMNS)
+    periods = _periods(known)
+    is_removed = changes["change"] == ChangeKind.REMOVED
+    line = timeline(changes.assign(is_removed=is_removed), periods)
+    deliveries = changes["delivery"].to_numpy(dtype=object)
+    copies = _copies(known, line.copies, deliveries, number)
+    place = line.added["change"].to_numpy()
+    added = line.added.assign(ended_by=_ended_by(line.added["ended_by"], deliveries))
+    after = pd.concat(
+        [
+            _candidates_of_state(periods[~line.closed]),
+            _candidates_of_state(
+                periods.iloc[line.copies["known"]].assign(
+                    valid_from=line.copies["valid_from"].to_numpy(),
+                    valid_to=line.copies["valid_to"].to_numpy(),
+                )
+            ),
+            pd.DataFrame(
+                {
+                    "uid": changes["uid"].to_numpy()[place],
+                    "digest": changes["digest"].to_numpy()[place],
+                    "change": changes["change"].to_numpy()[place],
+                    "valid_from": added["valid_from"],
+                    "valid_to": added["valid_to"],
+                }
+            ),
+        ],
+        ignore_index=True,
+    )
+    return _plan(framework, layer, periods, after, known, line.closed, copies, added, valid_at)
+
+
+def plan_restore(
+    framework: Framework, layer: Layer, restores: int, number: int, valid_at: str
+) -> LayerPlan:
+    """Return what makes a layer's known rows those of an older release again."""
+    current = framework.current()
+    newest = current.number if current else 0
+    uids = framework.touched_uids(layer, restores, newest)
+    uids += _due_uids(framework, layer, valid_at)
+    known = framework.known_rows(layer, uids, _KNOWN_COLUMNS)
+    then = framework.known_rows(layer, uids, _KNOWN_COLUMNS, restores)
+    fids_then = set(then.column("fid").to_pylist())
+    fids_now = set(known.column("fid").to_pylist())
+    closed = np.array([fid not in fids_then for fid in known.column("fid").to_pylist()], dtype=bool)
+    again = np.array([fid not in fids_now for fid in then.column("fid").to_pylist()], dtype=bool)
+    then_again = then.filter(pa.array(again))
+    pieces = _periods(then_again).assign(known=np.arange(then_again.num_rows), ended_by=-1)
+    copies = _copies(then_again, pieces, np.empty(0, dtype=object), number)
+    added = pd.DataFrame({"change": [], "valid_from": [], "valid_to": [], "ended_by": []})
+    after = _candidates_of_state(_periods(then))
+    return _plan(framework, layer, _periods(known), after, known, closed, copies, added, valid_at)
+
+
+def _plan(
+    framework: Framework,
+    layer: Layer,
+    before: pd.DataFrame,
+    after: pd.DataFrame,
+    known: pa.Table,
+    closed: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
+    copies: pa.Table,
+    added: pd.DataFrame,
+    valid_at: str,
+) -> LayerPlan:
+    current = framework.current()
+    state_before = _state_at(before, current.valid_at if current else valid_at)
+    state_after = _state_at(after, valid_at)
+    state, removed = _state(framework.state(layer.name), state_before, state_after, layer)
+    moment = _microseconds(valid_at)
+    return LayerPlan(
+        state=state,
+        closed=known.select(["fid", "seal"]).filter(pa.array(closed)),
+        copies=copies,
+        added=added,
+        due=tuple(sorted(set(due_moments(after, moment)))),
+        removed=tuple(removed),
+    )
+
+
+def due_moments(periods: pd.DataFrame, after: int) -> Iterator[tuple[str, str]]:
+    """Yield ``(moment, uid)`` of the ends of periods that lie after a moment (microseconds)."""
+    for name in ("valid_from", "valid_to"):
+        later = periods[(periods[name] > after) & (periods[name] != FOREVER)]
+        for uid, moment in zip(later["uid"], later[name], strict=True):
+            text = pd.Timestamp(moment, unit="us").strftime("%Y-%m-%dT%H:%M:%SZ")
+            yield text, str(uid)
+
+
+def _due_uids(framework: Framework, layer: Layer, valid_at: str) -> list[str]:
+    current = framework.current()
+    return framework.due_uids(layer, current.valid_at, valid_at) if current else []
+
+
+def _periods(known: pa.Table) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "uid": known.column("uid").to_pylist(),
+            "digest": known.column("digest").to_pylist(),
+            "change": known.column("change").to_pylist(),
+            "valid_from": known.column("valid_from").cast(pa.int64()).to_numpy(),
+            "valid_to": known.column("valid_to").cast(pa.int64()).fill_null(FOREVER).to_numpy(),
+        }
+    )
+
+
+def _candidates_of_state(periods: pd.DataFrame) -> pd.DataFrame:
+    return periods[["uid", "digest", "change", "valid_from", "valid_to"]]
+
+
+def _state_at(periods: pd.DataFrame, valid_at: str) -> pd.DataFrame:
+    holds = in_effect(
+        periods["valid_from"].to_numpy(dtype=np.int64),
+        periods["valid_to"].to_numpy(dtype=np.int64),
+        _microseconds(valid_at),
+    )
+    return periods[holds].set_index("uid")
+
+
+def _state(
+    current: LayerState, before: pd.DataFrame, after: pd.DataFrame, layer: Layer
+) -> tuple[LayerState, Sequence[str]]:
+    gone = before.index.difference(after.index)
+    new = after.index.difference(before.index)
+    both = before.index.intersection(after.index)
+    differs = both[
+        [a != b for a, b in zip(before.loc[both, "digest"], after.loc[both, "digest"], strict=True)]
+    ]
+    otherwise = (
+        ChangeKind.ATTRIBUTES if layer.geometry is GeometryType.NONE else ChangeKind.RESHAPED
+    )
+    kinds = [
+        kind if kind in _RECORDED else otherwise.value for kind in after.loc[differs, "change"]
+    ]
+    kinds += [ChangeKind.NEW.value] * len(new) + [ChangeKind.REMOVED.value] * len(gone)
+    total = move_layer_sum(
+        current.total,
+        removed=before.loc[[*differs, *gone], "digest"],
+        added=after.loc[[*differs, *new], "digest"],
+    )
+    count = current.version.count + len(new) - len(gone)
+    counted = pd.Series(kinds, dtype="str").value_counts()
+    version = LayerVersion(
+        layer=layer.name,
+        count=count,
+        digest=layer_digest(total, count),
+        changes={str(kind): int(counted[kind]) for kind in sorted(counted.index)},
+    )
+    return LayerState(version=version, total=total), sorted(gone)
+
+
+def _copies(
+    known: pa.Table,
+    pieces: pd.DataFrame,
+    deliveries: "np.ndarray[tuple[int], np.dtype[np.object_]]",
+    number: int,
+) -> pa.Table:
+    """Return `COPY_COLUMNS` of the pieces (``known``: position, ``ended_by``: position or -1)."""
+    sources = known.take(pa.array(pieces["known"].to_numpy(dtype=np.int64)))
+    cut = _ended_by(pieces["ended_by"], deliveries)
+    ended_by = [
+        own if delivery is None else delivery
+        for own, delivery in zip(sources.column("ended_by").to_pylist(), cut, strict=True)
+    ]
+    ends = pieces["valid_to"].to_numpy(dtype=np.int64)
+    new = {
+        "valid_from": pa.array(pieces["valid_from"].to_numpy(dtype=np.int64)).cast(MOMENT),
+        "valid_to": pa.array(ends, mask=ends == FOREVER).cast(MOMENT),
+        "release_from": pa.array(np.full(len(pieces), number, dtype=np.int64)),
+        "ended_by": pa.array(ended_by, type=pa.string()),
+        "change": pa.nulls(len(pieces), pa.string()),
+    }
+    for name, values in new.items():
+        sources = sources.set_column(sources.column_names.index(name), name, values)
+    sources = sources.set_column(sources.column_names.index("seal"), "seal", seals(sources))
+    return sources.rename_columns(
+        ["source" if name == "fid" else name for name in sources.column_names]
+    ).select(list(COPY_COLUMNS))
+
+
+def _ended_by(
+    positions: pd.Series, deliveries: "np.ndarray[tuple[int], np.dtype[np.object_]]"
+) -> list[str | None]:
+    return [None if place < 0 else deliveries[int(place)] for place in positions]
+
+
+def _microseconds(moment: str) -> int:
+    return pd.Timestamp(moment).value // 1000
