@@ -1,6 +1,7 @@
 """A small layer and frames of it for the store's tests."""
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.model.text import Title
 from cityframe.store.candidate import write_candidate
 from cityframe.store.commit import commit
-from cityframe.store.framework import Framework
+from cityframe.store.framework import Framework, open_framework
 
 
 def attribute(name: str, kind: AttributeType) -> Attribute:
@@ -63,13 +64,19 @@ def register() -> Layer:
     return REGISTER
 
 
-@pytest.fixture
-def framework(tmp_path: Path) -> Framework:
-    return Framework(tmp_path / "store" / "framework.gpkg")
+@pytest.fixture(params=["geopackage", "postgis"])
+def framework(request: pytest.FixtureRequest, tmp_path: Path) -> Framework:
+    """An empty framework, once in each home."""
+    if request.param == "geopackage":
+        return open_framework(tmp_path / "store")
+    server = request.getfixturevalue("postgis_url")
+    return open_framework(tmp_path / "store", f"{server}?schema=s{uuid.uuid4().hex}")
 
 
 def building_changes(
-    rows: Sequence[tuple[str, str, float, int]], valid_from: str = "2020-01-01"
+    rows: Sequence[tuple[str, str, float, int]],
+    valid_from: str = "2020-01-01",
+    valid_to: str | None = None,
 ) -> gpd.GeoDataFrame:
     """Changes from (uid, kind, x, floors); each building is 10 m by 10 m at x."""
     frame = gpd.GeoDataFrame(
@@ -79,7 +86,9 @@ def building_changes(
             "has_new_attributes": False,
             "delivery": "survey.0",
             "record": range(len(rows)),
+            "basis": "key",
             "valid_from": pd.to_datetime([valid_from] * len(rows), utc=True),
+            "valid_to": pd.to_datetime([valid_to] * len(rows), utc=True),
             "number": [f"甲{row[0]}" for row in rows],
             "floors": [row[3] for row in rows],
             "height_m": [3.0 * row[3] for row in rows],
@@ -102,11 +111,19 @@ def make_changes() -> Callable[..., gpd.GeoDataFrame]:
 def release(framework: Framework, tmp_path: Path) -> Callable[..., Release]:
     """Commit a release of building changes and return it."""
 
-    def make(rows: Sequence[tuple[str, str, float, int]], **options: Any) -> Release:
+    def make(
+        rows: Sequence[tuple[str, str, float, int]],
+        *,
+        valid_at: dt.datetime | None = None,
+        **options: Any,
+    ) -> Release:
         number = len(framework.releases()) + 1
         changes = {"buildings": building_changes(rows, **options)}
         layers = {"buildings": BUILDINGS}
-        candidate = write_candidate(tmp_path / f"c{number}", framework, changes, layers)
+        moment = dt.datetime(2020, number, 1, tzinfo=dt.UTC)
+        candidate = write_candidate(
+            tmp_path / f"c{number}", framework, changes, layers, valid_at=valid_at or moment
+        )
         return commit(
             framework,
             candidate,
@@ -114,7 +131,7 @@ def release(framework: Framework, tmp_path: Path) -> Callable[..., Release]:
             kind=ReleaseKind.CYCLE,
             cycle=f"cycle-{number}",
             evidence={"decisions": ["ok"]},
-            at=dt.datetime(2020, number, 1, tzinfo=dt.UTC),
+            at=moment,
         )
 
     return make

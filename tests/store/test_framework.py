@@ -16,9 +16,11 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.store.candidate import read_candidate, write_candidate
 from cityframe.store.commit import commit
 from cityframe.store.framework import Framework
-from cityframe.store.sqlite import sqlite_engine, write_transaction
+from cityframe.store.tables import Moment, history_table
 
 Make = Callable[..., Release]
+START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+LATER = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
 FIRST = [("u1", "new", 0, 1), ("u2", "new", 20, 2), ("u3", "new", 40, 3)]
 SECOND = [("u1", "attributes", 0, 5), ("u2", "removed", 20, 2), ("u4", "new", 60, 4)]
 
@@ -101,7 +103,7 @@ def test_same_candidate_committed_twice_is_one_release(
 ) -> None:  # fmt: skip
     layers = {"buildings": buildings}
     candidate = write_candidate(
-        tmp_path / "c", framework, {"buildings": make_changes(FIRST)}, layers
+        tmp_path / "c", framework, {"buildings": make_changes(FIRST)}, layers, valid_at=START
     )
     made = [
         commit(
@@ -115,21 +117,97 @@ def test_same_candidate_committed_twice_is_one_release(
     assert made[0].evidence["candidate_digest"] == candidate.digest
 
 
-def test_candidate_over_an_older_release_is_refused(
+def test_candidate_over_an_older_release_is_rebased_when_it_touches_other_features(
     framework: Framework, release: Make, buildings: Layer, tmp_path: Path,
     make_changes: Callable[..., gpd.GeoDataFrame],
 ) -> None:  # fmt: skip
-    layers = {"buildings": buildings}
-    late = write_candidate(
-        tmp_path / "late", framework, {"buildings": make_changes([("u9", "new", 90, 1)])}, layers
-    )
     release(FIRST)
-    with pytest.raises(GateClosedError, match="release 1 was made since"):
+    changes = {"buildings": make_changes([("u3", "attributes", 40, 33), ("u9", "new", 90, 1)])}
+    late = write_candidate(
+        tmp_path / "late", framework, changes, {"buildings": buildings}, valid_at=LATER
+    )
+    release(SECOND)
+    made = commit(
+        framework, late, {"buildings": buildings}, kind=ReleaseKind.CYCLE, cycle="late",
+        evidence={}, at=LATER,
+    )  # fmt: skip
+    assert made.evidence["rebased_from"] == 1
+    rows = framework.as_of(buildings, 3)
+    assert floors(rows) == {"u1": 5, "u3": 33, "u4": 4, "u9": 1}
+    assert made.layers[0].count == 4
+    digest = layer_digest(layer_sum(row_digests(rows, buildings)), len(rows))
+    assert made.layers[0].digest == digest
+
+
+def test_candidate_over_an_older_release_is_told_what_collides(
+    framework: Framework, release: Make, buildings: Layer, tmp_path: Path,
+    make_changes: Callable[..., gpd.GeoDataFrame],
+) -> None:  # fmt: skip
+    release(FIRST)
+    changes = {"buildings": make_changes([("u1", "attributes", 0, 7), ("u9", "new", 90, 1)])}
+    late = write_candidate(
+        tmp_path / "late", framework, changes, {"buildings": buildings}, valid_at=LATER
+    )
+    release(SECOND)
+    with pytest.raises(GateClosedError, match="layer buildings that it changes too: u1"):
         commit(
-            framework, late, layers, kind=ReleaseKind.CYCLE, cycle="late", evidence={},
-            at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+            framework, late, {"buildings": buildings}, kind=ReleaseKind.CYCLE, cycle="late",
+            evidence={}, at=LATER,
         )  # fmt: skip
-    assert len(framework.releases()) == 1
+    assert len(framework.releases()) == 2
+
+
+def test_a_change_dated_in_the_future_enters_the_state_when_it_falls_due(
+    framework: Framework, release: Make, buildings: Layer
+) -> None:
+    release(FIRST)
+    second = release([("u1", "attributes", 0, 8)], valid_from="2020-06-15")
+    assert floors(framework.as_of(buildings, 2))["u1"] == 1
+    assert second.layers[0].changes == {}
+    third = release([("u4", "new", 60, 4)], valid_at=dt.datetime(2020, 7, 1, tzinfo=dt.UTC))
+    rows = framework.as_of(buildings, 3)
+    assert floors(rows) == {"u1": 8, "u2": 2, "u3": 3, "u4": 4}
+    assert third.layers[0].changes == {"attributes": 1, "new": 1}
+    digest = layer_digest(layer_sum(row_digests(rows, buildings)), len(rows))
+    assert third.layers[0].digest == digest
+    before, after, _ = framework.changed_rows(buildings, 2, 3)
+    assert sorted(before["uid"].to_pylist()) == ["u1"]
+    assert sorted(after["uid"].to_pylist()) == ["u1", "u4"]
+
+
+def test_a_correction_of_a_past_period_leaves_what_came_after(
+    framework: Framework, release: Make, buildings: Layer
+) -> None:
+    release([("u1", "new", 0, 1)], valid_from="2019-01-01")
+    made = release([("u1", "attributes", 0, 7)], valid_from="2019-03-01", valid_to="2019-05-01")
+
+    def at(day: str) -> dict[str, int]:
+        moment = dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+        return floors(framework.as_of(buildings, 2, valid_at=moment))
+
+    assert [at(day)["u1"] for day in ("2019-02-01", "2019-04-01", "2019-05-01")] == [1, 7, 1]
+    assert made.layers[0].changes == {}
+
+
+@pytest.mark.parametrize("valid_to", ["2020-02-01", None])
+def test_the_store_itself_refuses_overlapping_periods(
+    framework: Framework, release: Make, buildings: Layer, valid_to: str | None
+) -> None:
+    release(FIRST)
+    table = history_table(buildings)
+    columns = [column.name for column in table.columns if column.name != "fid"]
+    new = {"valid_from": sa.literal("2020-01-15T00:00:00Z", Moment()),
+           "valid_to": sa.literal(valid_to and f"{valid_to}T00:00:00Z", Moment()),
+           "release_from": sa.literal(2)}  # fmt: skip
+    query = sa.insert(table).from_select(
+        columns, sa.select(*(new.get(name, table.c[name]) for name in columns))
+    )
+    with (
+        pytest.raises(sa.exc.DatabaseError, match="overlap"),
+        framework.home.transaction() as connection,
+    ):
+        connection.execute(query)
+    assert len(framework.history("u1")) == 1
 
 
 def test_candidate_altered_after_staging_is_refused(
@@ -138,15 +216,13 @@ def test_candidate_altered_after_staging_is_refused(
 ) -> None:  # fmt: skip
     layers = {"buildings": buildings}
     candidate = write_candidate(
-        tmp_path / "c", framework, {"buildings": make_changes(FIRST)}, layers
+        tmp_path / "c", framework, {"buildings": make_changes(FIRST)}, layers, valid_at=START
     )
-    with write_transaction(sqlite_engine(candidate.changes_path)) as connection:
-        for (trigger,) in connection.execute(
-            sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        ).all():
-            connection.execute(sa.text(f'DROP TRIGGER "{trigger}"'))
-        connection.execute(sa.text("UPDATE buildings SET floors = 99 WHERE uid = 'u2'"))
-    with pytest.raises(IntegrityError, match="uid u2"):
+    path = candidate.path("buildings")
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 1
+    path.write_bytes(body)
+    with pytest.raises(IntegrityError, match="SHA-256"):
         commit(
             framework, candidate, layers, kind=ReleaseKind.CYCLE, cycle="c", evidence={},
             at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
@@ -162,24 +238,27 @@ def test_history_lists_each_knowledge_of_a_feature(framework: Framework, release
     assert framework.history("nobody").empty
 
 
+@pytest.mark.parametrize("framework", ["geopackage"], indirect=True)
 def test_an_independent_reader_sees_the_current_layer_and_the_history(
     framework: Framework, release: Make
 ) -> None:
     release(FIRST)
     release(SECOND, valid_from="2020-02-01")
-    names = dict(pyogrio.list_layers(framework.path))
+    path = Path(framework.label)
+    names = dict(pyogrio.list_layers(path))
     assert names["buildings"] == "Polygon"
-    current = pyogrio.read_dataframe(framework.path, layer="buildings")
+    current = pyogrio.read_dataframe(path, layer="buildings")
     assert sorted(current["uid"]) == ["u1", "u3", "u4"]
     assert current.crs.to_epsg() == 4547
-    assert len(pyogrio.read_dataframe(framework.path, layer="buildings_history")) == 7
+    assert len(pyogrio.read_dataframe(path, layer="buildings_history")) == 7
 
 
+@pytest.mark.parametrize("framework", ["geopackage"], indirect=True)
 @pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="no ogrinfo: install gdal-bin")
 def test_ogrinfo_opens_the_store_without_a_complaint(framework: Framework, release: Make) -> None:
     release(FIRST)
     done = subprocess.run(
-        ["ogrinfo", "-so", "-al", str(framework.path)], capture_output=True, text=True, check=True
+        ["ogrinfo", "-so", "-al", framework.label], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
     assert "Layer name: buildings\n" in done.stdout

@@ -113,7 +113,7 @@ def _series(column: "pa.ChunkedArray[Any]", kind: str | None) -> Any:
     if kind is None or kind == "object":
         return pd.Series(column.to_numpy(), dtype=object)
     if kind == "bool":
-        return column.fill_null(value=False).to_pandas()
+        return column.fill_null(False).to_pandas()
     if kind in ("Int64", "boolean"):
         return column.to_pandas(types_mapper=_NULLABLE.get).astype(kind)
     if kind == "str":

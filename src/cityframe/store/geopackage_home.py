@@ -27,6 +27,7 @@ from cityframe.store.tables import Moment, attribute_column, history_name, histo
 
 _BULK_TABLE = "rows"
 _BATCH_ROWS = 65_536
+_FID = "number_of_row"
 _DIALECT = sa.create_engine("sqlite://").dialect
 _PERIODS_MEET = (
     "o.uid = NEW.uid AND o.fid IS NOT NEW.fid "
@@ -222,10 +223,13 @@ class GeoPackageHome:
 
     def read(self, query: sa.Select[Any]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query as GDAL reads them."""
-        compiled = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
-        moments = [
-            column.name for column in query.selected_columns if isinstance(column.type, Moment)
-        ]
+        columns = list(query.selected_columns)
+        # GDAL keeps a column that it takes for the feature's id out of the rows
+        shown = [(column + 0).label(_FID) if column.name == "fid" else column for column in columns]
+        compiled = query.with_only_columns(*shown).compile(
+            dialect=_DIALECT, compile_kwargs={"literal_binds": True}
+        )
+        moments = [column.name for column in columns if isinstance(column.type, Moment)]
         with pyogrio.raw.open_arrow(self.path, sql=str(compiled), batch_size=_BATCH_ROWS) as (
             _,
             stream,
@@ -369,7 +373,7 @@ def _typed(batch: pa.RecordBatch, moments: Sequence[str]) -> pa.RecordBatch:
         elif pa.types.is_int32(column.type) or pa.types.is_int16(column.type):
             value = column.cast(pa.int64())
         columns.append(value)
-        fields.append(pa.field(name, value.type))
+        fields.append(pa.field("fid" if name == _FID else name, value.type))
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
