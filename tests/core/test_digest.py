@@ -3,6 +3,7 @@
 The second one is plain Python: no numpy, no pyarrow, no shapely.
 """
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from hypothesis import strategies as st
 
 from cityframe.core.arrow_rows import to_arrow
 from cityframe.core.digest import (
+    geometry_bytes,
     layer_digest,
     layer_sum,
     move_layer_sum,
@@ -308,6 +311,87 @@ def test_null_is_not_empty_and_no_value_can_pass_for_two():
     names = [one.name for one in ATTRIBUTES]
     assert names[:2] == ["a_string", "a_integer"]
     assert digest_one(layer, None, a_string="\0") != digest_one(layer, None)
+
+
+def test_an_attribute_more_changes_no_digest_where_it_is_null():
+    wide = layer_of("Polygon")
+    narrow = dataclasses.replace(wide, attributes=wide.attributes[1:])
+    values = {one.name: None for one in ATTRIBUTES} | {"a_integer": 7}
+    assert digest_one(wide, square(), **values) == digest_one(narrow, square(), **values)
+    assert digest_one(wide, square(), **values | {"a_string": ""}) != digest_one(wide, square())
+
+
+def test_the_order_of_attributes_in_a_contract_does_not_count():
+    layer = layer_of("Polygon")
+    turned = dataclasses.replace(layer, attributes=layer.attributes[::-1])
+    values = {"a_string": "楼", "a_integer": 7, "a_boolean": True}
+    assert digest_one(layer, square(), **values) == digest_one(turned, square(), **values)
+
+
+def test_the_same_value_under_another_name_has_another_digest():
+    one, other = (
+        dataclasses.replace(
+            layer_of("none"), attributes=(dataclasses.replace(ATTRIBUTES[0], name=name),)
+        )
+        for name in ("left", "right")
+    )
+    table = pa.table({"left": ["a"], "right": ["a"]})
+    assert row_digests_of(table, one) != row_digests_of(table, other)
+
+
+def mixed_rows(count):
+    chance = random.Random(7)
+    values = [
+        {one.name: random_value(one.type, chance) for one in ATTRIBUTES} for _ in range(count)
+    ]
+    geometry = [square(east=place) if place % 5 else None for place in range(count)]
+    return frame_of(values, geometry, layer_of("Polygon"))
+
+
+def test_however_arrow_holds_the_rows_their_digests_are_the_same():
+    layer = layer_of("Polygon")
+    frame = mixed_rows(30)
+    table, expected = to_arrow(frame, layer), list(row_digests(frame, layer))
+    chunked = pa.concat_tables([table.slice(0, 7), table.slice(7, 0), table.slice(7)])
+    (batch,) = table.to_batches()
+    renamed = table.rename_columns([*table.column_names[:-1], "shape"])
+    plain = table.set_column(
+        0, "a_string", table.column("a_string").cast(pa.large_string()).dictionary_encode()
+    )
+    wide = plain.set_column(
+        table.column_names.index("geom"), "geom", table.column("geom").cast(pa.large_binary())
+    )
+    for rows in (table, chunked, batch, wide.append_column("uid", pa.array(["u"] * 30))):
+        assert row_digests_of(rows, layer).to_pylist() == expected
+    assert row_digests_of(renamed, layer, geometry="shape").to_pylist() == expected
+    assert row_digests_of(batch.slice(5, 9), layer).to_pylist() == expected[5:14]
+    nothing = row_digests_of(table.slice(0, 0), layer)
+    assert (len(nothing), nothing.type) == (0, pa.binary(16))
+
+
+def test_rows_of_many_batches_keep_their_order(monkeypatch):
+    layer = layer_of("Polygon")
+    frame = mixed_rows(30)
+    expected = list(row_digests(frame, layer))
+    monkeypatch.setattr("cityframe.core.digest._BATCH_ROWS", 7)
+    assert list(row_digests(frame, layer)) == expected
+    assert row_digests_of(to_arrow(frame, layer), layer).to_pylist() == expected
+
+
+def test_rows_of_a_layer_without_any_column_have_the_digest_of_nothing():
+    layer = dataclasses.replace(layer_of("none"), attributes=())
+    table = pa.table({"uid": ["a", "b"]})
+    nothing = hashlib.blake2b(b"", digest_size=16).digest()
+    assert row_digests_of(table, layer).to_pylist() == [nothing, nothing]
+
+
+def test_geometries_are_compared_by_their_bytes_and_null_has_none():
+    layer = layer_of("Polygon")
+    drawings = [square(), square().reverse(), square(east=1.0), None]
+    one, other, moved, null = geometry_bytes(np.array(drawings, dtype=object), layer)
+    assert one == other == geometry_item("Polygon", [list(square().exterior.coords)], 0.001, False)
+    assert one != moved
+    assert null == b""
 
 
 def test_texts_that_read_the_same_have_the_same_digest():

@@ -1,20 +1,26 @@
 """The bytes of a geometry that any drawing of it gives; ``docs/formats/digest.md``, "Geometry"."""
 
 import struct
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cityframe.core.byte_columns import (
+    BYTES,
+    Offsets,
+    byte_column,
+    content_of,
+    joined,
+    reordered,
+)
 from cityframe.core.ragged_geometry import (
     MULTIPOINT,
     MULTIPOLYGON,
     POINT,
     POLYGON,
     Coordinates,
-    Offsets,
     RaggedGeometry,
     ragged_geometries,
 )
@@ -25,9 +31,10 @@ from cityframe.model.layer import Layer
 Units = npt.NDArray[np.int64]
 _REACH = 2.0**62
 _GEOMETRY = 0
+_NULL = pa.nulls(1, BYTES)
 
 
-def geometry_items(wkb: "pa.Array[Any]", layer: Layer) -> "pa.Array[Any]":
+def geometry_items(wkb: "pa.Array[Any]", layer: Layer) -> "pa.LargeBinaryArray":
     """Return the canonical bytes of geometries.
 
     Parameters
@@ -48,8 +55,8 @@ def geometry_items(wkb: "pa.Array[Any]", layer: Layer) -> "pa.Array[Any]":
         If a value is not WKB, a geometry is a collection or a curve, a coordinate is not finite,
         or it is 2**62 units of the precision or more.
     """
-    wkb = wkb.cast(pa.large_binary())
-    groups = [(group.rows, _items(group, layer)) for group in ragged_geometries(wkb, layer)]
+    plain = cast("pa.LargeBinaryArray", wkb.cast(BYTES))
+    groups = [(group.rows, _items(group, layer)) for group in ragged_geometries(plain, layer)]
     if len(groups) == 1 and len(groups[0][0]) == len(wkb):
         return groups[0][1]
     # the place after the last is the null
@@ -58,8 +65,7 @@ def geometry_items(wkb: "pa.Array[Any]", layer: Layer) -> "pa.Array[Any]":
     for rows, _ in groups:
         place[rows] = np.arange(filled, filled + len(rows))
         filled += len(rows)
-    null = pa.nulls(1, pa.large_binary())
-    return pa.concat_arrays([*(items for _, items in groups), null]).take(pa.array(place))
+    return reordered(pa.concat_arrays([*(items for _, items in groups), _NULL]), place)
 
 
 def whole_units(coordinates: Coordinates, layer: Layer) -> Units:
@@ -82,65 +88,53 @@ def whole_units(coordinates: Coordinates, layer: Layer) -> Units:
     return units.astype(np.int64)
 
 
-def _items(group: RaggedGeometry, layer: Layer) -> "pa.Array[Any]":
+def _items(group: RaggedGeometry, layer: Layer) -> "pa.LargeBinaryArray":
     units, levels = whole_units(group.coordinates, layer), group.levels
     width = units.shape[1]
     if group.code in (POLYGON, MULTIPOLYGON):
         units, rings = canonical_rings(units, levels[-1], levels[-2])
         levels = (*levels[:-1], rings)
     head = struct.pack("<BBB", _GEOMETRY, group.code, width)
-    return _joined(head, _body(group.code, units, levels))
+    return joined(head, _body(group.code, units, levels))
 
 
-def _body(code: int, units: Units, levels: tuple[Offsets, ...]) -> "pa.Array[Any]":
-    """Return the bytes of each geometry from its least part up: each part after its count."""
+def _body(code: int, units: Units, levels: tuple[Offsets, ...]) -> "pa.LargeBinaryArray":
+    """Return the bytes of each geometry, from its least parts up: a number of parts, the parts."""
     width = 8 * units.shape[1]
-    data = pa.py_buffer(np.ascontiguousarray(units, dtype="<i8"))
     if code == POINT:
-        return _binary(width * levels[0], data)
+        return byte_column(width * levels[0], units)
     if code == MULTIPOINT:
-        points = _binary(width * np.arange(len(units) + 1), data)
+        points = byte_column(width * np.arange(len(units) + 1), units)
         return _counted(_sorted_parts(points, levels[0]), levels[0])
-    runs = _joined(_count(levels[-1]), _binary(width * levels[-1], data))
+    parts = joined(_count(levels[-1]), byte_column(width * levels[-1], units))
     for depth, level in enumerate(reversed(levels[:-1])):
         if code in (POLYGON, MULTIPOLYGON):
             # the shell stays first among its rings
-            runs = _sorted_parts(runs, level, fixed=1 if depth == 0 else 0)
-        runs = _counted(runs, level)
-    return runs
+            parts = _sorted_parts(parts, level, fixed=1 if depth == 0 else 0)
+        parts = _counted(parts, level)
+    return parts
 
 
-def _sorted_parts(parts: "pa.Array[Any]", level: Offsets, fixed: int = 0) -> "pa.Array[Any]":
-    """Return the parts of each geometry ordered by their bytes, the first ``fixed`` as they are."""
+def _sorted_parts(
+    parts: "pa.LargeBinaryArray", level: Offsets, fixed: int = 0
+) -> "pa.LargeBinaryArray":
+    """Return the parts, those of each geometry ordered by their bytes, the first ``fixed`` not."""
     many = np.flatnonzero(np.diff(level) > fixed + 1)
     if not len(many):
         return parts
     order = np.arange(len(parts))
     for start, end in zip(level[many] + fixed, level[many + 1], strict=True):
-        keys = parts.slice(start, end - start).to_pylist()
-        order[start:end] = start + np.array(sorted(range(len(keys)), key=keys.__getitem__))
-    return parts.take(pa.array(order))
+        keys: list[Any] = parts.slice(start, end - start).to_pylist()
+        order[start:end] = start + np.array(sorted(range(len(keys)), key=lambda at: keys[at]))
+    return reordered(parts, order)
 
 
-def _counted(parts: "pa.Array[Any]", level: Offsets) -> "pa.Array[Any]":
+def _counted(parts: "pa.LargeBinaryArray", level: Offsets) -> "pa.LargeBinaryArray":
     """Return the parts of each geometry as one value, after their number."""
-    _, offsets, data = parts.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[parts.offset :][level]
-    return _joined(_count(level), _binary(ends, data))
+    offsets, content = content_of(parts)
+    return joined(_count(level), byte_column(offsets[level], content))
 
 
-def _count(level: Offsets) -> "pa.Array[Any]":
+def _count(level: Offsets) -> "pa.LargeBinaryArray":
     counts = np.diff(level).astype("<u4")
-    return _binary(4 * np.arange(len(counts) + 1), pa.py_buffer(counts))
-
-
-def _binary(ends: Offsets, data: "pa.Buffer | None") -> "pa.Array[Any]":
-    buffers = [None, pa.py_buffer(ends.astype(np.int64)), data]
-    return pa.Array.from_buffers(pa.large_binary(), len(ends) - 1, buffers)
-
-
-def _joined(*parts: "pa.Array[Any] | bytes") -> "pa.Array[Any]":
-    pieces = [
-        pa.scalar(part, pa.large_binary()) if isinstance(part, bytes) else part for part in parts
-    ]
-    return pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.large_binary()))
+    return byte_column(4 * np.arange(len(counts) + 1), counts)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import shapely
 
 from cityframe.core.arrow_rows import ARROW_TYPES, GEOMETRY, to_arrow, wkb_of
+from cityframe.core.byte_columns import BYTES, byte_column, content_of, joined, lengths
 from cityframe.core.canonical_geometry import geometry_items
 from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 
@@ -20,6 +21,7 @@ ROW_DIGEST_BYTES = 16
 LAYER_SUM_BYTES = 512
 _LAYER_SUM_MODULUS = 1 << (8 * LAYER_SUM_BYTES)
 _BATCH_ROWS = 1 << 16
+_BATCH_BYTES = 1 << 26
 _SUM_BATCH = 1 << 10
 # tag, Arrow's number for the value, the number that is digested
 _NUMBERS: dict[AttributeType, tuple[bytes, "pa.DataType", str]] = {
@@ -54,11 +56,7 @@ def row_digests(frame: gpd.GeoDataFrame, layer: Layer) -> npt.NDArray[np.object_
     digests = np.empty(len(frame), dtype=object)
     for start in range(0, len(frame), _BATCH_ROWS):
         rows = to_arrow(frame.iloc[start : start + _BATCH_ROWS], layer)
-        digests[start : start + _BATCH_ROWS] = [
-            digest
-            for batch in rows.to_batches()
-            for digest in _batch_digests(batch, layer, GEOMETRY)
-        ]
+        digests[start : start + _BATCH_ROWS] = _table_digests(rows, layer, GEOMETRY)
     return digests
 
 
@@ -91,11 +89,7 @@ def row_digests_of(
         If a column is missing.
     """
     table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-    digests = [
-        digest
-        for batch in table.to_batches(max_chunksize=_BATCH_ROWS)
-        for digest in _batch_digests(batch, layer, geometry)
-    ]
+    digests = _table_digests(table, layer, geometry)
     data = pa.py_buffer(b"".join(digests))
     return pa.Array.from_buffers(pa.binary(ROW_DIGEST_BYTES), len(digests), [None, data])
 
@@ -113,8 +107,8 @@ def geometry_bytes(geometry: npt.NDArray[np.object_], layer: Layer) -> list[byte
     found: list[bytes] = []
     for start in range(0, len(geometry), _BATCH_ROWS):
         wkb = wkb_of(np.asarray(geometry[start : start + _BATCH_ROWS], dtype=object), layer)
-        items = geometry_items(pa.array(wkb, type=pa.large_binary()), layer)
-        found += items.fill_null(b"").to_pylist()
+        items: list[Any] = geometry_items(pa.array(wkb, type=BYTES), layer).to_pylist()
+        found += [b"" if item is None else item for item in items]
     return found
 
 
@@ -159,18 +153,27 @@ def layer_digest(total: int, count: int) -> str:
     return hashlib.blake2b(body, digest_size=ROW_DIGEST_BYTES).hexdigest()
 
 
+def _table_digests(rows: pa.Table, layer: Layer, geometry: str) -> list[bytes]:
+    # what is digested takes a few times the memory of the rows; large outlines have small batches
+    most = _BATCH_BYTES * len(rows) // max(rows.nbytes, 1)
+    batches = rows.to_batches(max_chunksize=min(max(most, 1), _BATCH_ROWS))
+    return [digest for batch in batches for digest in _batch_digests(batch, layer, geometry)]
+
+
 def _batch_digests(rows: "pa.RecordBatch", layer: Layer, geometry: str) -> list[bytes]:
     blake2b = hashlib.blake2b
-    ends, content = _contents(rows, layer, geometry)
+    ends, content = content_of(_contents(rows, layer, geometry))
+    view = content.data
     return [
-        blake2b(content[start:end], digest_size=ROW_DIGEST_BYTES).digest()
-        for start, end in pairwise(ends)
+        blake2b(view[start:end], digest_size=ROW_DIGEST_BYTES).digest()
+        for start, end in pairwise(ends.tolist())
     ]
 
 
-def _contents(rows: "pa.RecordBatch", layer: Layer, geometry: str) -> tuple[list[int], memoryview]:
-    """Return what the digests are over: all rows on end, and where they end."""
-    pieces: list[pa.Array[Any]] = []
+def _contents(rows: "pa.RecordBatch", layer: Layer, geometry: str) -> "pa.LargeBinaryArray":
+    """Return what the digest of each row is over."""
+    # a layer may have no column at all
+    pieces = [byte_column(np.zeros(len(rows) + 1, dtype=np.int64), np.empty(0))]
     # code points order as their UTF-8 does
     for attribute in sorted(layer.attributes, key=lambda one: one.name):
         column = rows.column(attribute.name).cast(ARROW_TYPES[attribute.type])
@@ -180,25 +183,17 @@ def _contents(rows: "pa.RecordBatch", layer: Layer, geometry: str) -> tuple[list
             pieces.append(_number_items(attribute, column))
     if layer.geometry is not GeometryType.NONE:
         pieces.append(geometry_items(rows.column(geometry), layer))
-    separator = pa.scalar(b"", pa.large_binary())
-    nothing = pa.repeat(separator, len(rows))
-    joined = pc.binary_join_element_wise(
-        nothing, *pieces, separator, null_handling="replace", null_replacement=b""
-    )
-    _, offsets, data = joined.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[: len(rows) + 1]
-    return ends.tolist(), memoryview(data if data is not None else b"")
+    return joined(*pieces)
 
 
-def _text_items(attribute: Attribute, column: "pa.Array[Any]") -> "list[pa.Array[Any]]":
+def _text_items(attribute: Attribute, column: "pa.Array[Any]") -> "list[pa.LargeBinaryArray]":
     # the stubs of pyarrow lack this function
     text = pc.utf8_normalize(column, form="NFC")  # type: ignore[attr-defined]
-    text = text.cast(pa.large_string()).cast(pa.large_binary())
-    length = pc.binary_length(text).fill_null(0).to_numpy().astype("<u4")
-    return [_items(attribute, b"s", length, column), text]
+    text = text.cast(pa.large_string()).cast(BYTES)
+    return [_items(attribute, b"s", lengths(text).astype("<u4"), column), text]
 
 
-def _number_items(attribute: Attribute, column: "pa.Array[Any]") -> "pa.Array[Any]":
+def _number_items(attribute: Attribute, column: "pa.Array[Any]") -> "pa.LargeBinaryArray":
     tag, arrow_type, kind = _NUMBERS[attribute.type]
     column = column.cast(arrow_type)
     if attribute.type is AttributeType.REAL:
@@ -212,14 +207,14 @@ def _number_items(attribute: Attribute, column: "pa.Array[Any]") -> "pa.Array[An
 
 def _items(
     attribute: Attribute, tag: bytes, numbers: npt.NDArray[Any], column: "pa.Array[Any]"
-) -> "pa.Array[Any]":
+) -> "pa.LargeBinaryArray":
     """Return name, tag and number of each row; null where the column is."""
     name = attribute.name.encode()
     head = bytes([len(name)]) + name + tag
     items = np.empty(len(numbers), dtype=[("head", f"V{len(head)}"), ("number", numbers.dtype)])
     items["head"] = np.void(head)
     items["number"] = numbers
-    ends = items.itemsize * np.arange(len(items) + 1, dtype=np.int64)
-    is_valid = np.packbits(column.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
-    buffers = [pa.py_buffer(is_valid), pa.py_buffer(ends), pa.py_buffer(items.view("u1"))]
-    return pa.Array.from_buffers(pa.large_binary(), len(items), buffers)
+    offsets = items.itemsize * np.arange(len(items) + 1)
+    return byte_column(
+        offsets, items.view(np.uint8), column.is_valid().to_numpy(zero_copy_only=False)
+    )

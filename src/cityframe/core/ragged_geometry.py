@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import shapely
 from shapely.errors import ShapelyError
 
+from cityframe.core.byte_columns import Offsets, chosen, content_of, lengths, starting_with
 from cityframe.errors import IntegrityError
 from cityframe.model.layer import GeometryType, Layer
 
-Offsets = npt.NDArray[np.int64]
 Coordinates = npt.NDArray[np.float64]
 
 POINT, LINESTRING, POLYGON, MULTIPOINT, MULTILINESTRING, MULTIPOLYGON = range(1, 7)
@@ -57,7 +57,7 @@ class RaggedGeometry:
     levels: tuple[Offsets, ...]
 
 
-def ragged_geometries(wkb: "pa.Array[Any]", layer: Layer) -> Iterator[RaggedGeometry]:
+def ragged_geometries(wkb: "pa.LargeBinaryArray", layer: Layer) -> Iterator[RaggedGeometry]:
     """Take geometries apart, in groups of one type; a null is in none of them.
 
     Heights are dropped where the layer has none. Measures, and parts and rings without points, are
@@ -85,7 +85,7 @@ def ragged_geometries(wkb: "pa.Array[Any]", layer: Layer) -> Iterator[RaggedGeom
         yield from _irregular(wkb, np.flatnonzero(is_rest), layer)
 
 
-def offsets_of(counts: npt.NDArray[np.integer[Any]]) -> Offsets:
+def offsets_of(counts: npt.NDArray[Any]) -> Offsets:
     """Return the offsets of n runs of these lengths: 0 first, then each one's end."""
     offsets = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])
@@ -99,7 +99,7 @@ def gathered(offsets: Offsets, runs: Offsets) -> Offsets:
     return np.repeat(offsets[:-1][runs] - after[:-1], counts) + np.arange(after[-1])
 
 
-def _regular(wkb: "pa.Array[Any]", layer: Layer) -> RaggedGeometry:
+def _regular(wkb: "pa.LargeBinaryArray", layer: Layer) -> RaggedGeometry:
     """Take apart what has the layer's type, one part and one ring: nearly all of most layers.
 
     The WKB of these is a constant, the number of points, the points.
@@ -107,18 +107,15 @@ def _regular(wkb: "pa.Array[Any]", layer: Layer) -> RaggedGeometry:
     head, width = _regular_head(layer), 3 if layer.has_z else 2
     has_count = layer.geometry.single != GeometryType.POINT
     body = len(head) + (4 if has_count else 0)
-    length = pc.binary_length(wkb).fill_null(0).to_numpy()
-    chosen = pc.starts_with(wkb, head).fill_null(False).to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(chosen & (length >= body))
-    values, length = _chosen(wkb, rows), length[rows]
+    length = lengths(wkb)
+    rows = np.flatnonzero(starting_with(wkb, head) & (length >= body))
+    values, length = chosen(wkb, rows), length[rows]
     counts = np.ones(len(rows), dtype=np.int64)
     if has_count:
-        counts = _numbers(pc.binary_slice(values, len(head), body), "<u4").astype(np.int64)
+        counts = _numbers(values, len(head), body, "<u4").astype(np.int64)
     good = np.flatnonzero((counts > 0) & (length == body + counts * 8 * width))
-    values, rows, counts = _chosen(values, good), rows[good], counts[good]
-    # without a stop the function fails
-    points = pc.binary_slice(values, body, int(length.max(initial=body)))
-    coordinates = _numbers(points, "<f8").reshape(-1, width)
+    values, rows, counts = chosen(values, good), rows[good], counts[good]
+    coordinates = _numbers(values, body, int(length.max(initial=body)), "<f8").reshape(-1, width)
     offsets = offsets_of(counts)
     proper = np.flatnonzero(_is_proper(coordinates, offsets, layer.geometry))
     if len(proper) < len(rows):
@@ -146,16 +143,18 @@ def _is_proper(
     # the rest is shapely's to judge: an empty point is written as NaN, an open ring is an error
     xy, counts = coordinates[:, :2], np.diff(offsets)
     if kind.single == GeometryType.POINT:
-        return ~np.isnan(xy).all(axis=1)
+        return np.asarray(~np.isnan(xy).all(axis=1))
     if kind.single == GeometryType.LINESTRING:
         return counts >= 2
     is_closed = (xy[offsets[:-1]] == xy[offsets[1:] - 1]).all(axis=1)
-    return (counts >= 4) & is_closed
+    return np.asarray((counts >= 4) & is_closed)
 
 
-def _irregular(wkb: "pa.Array[Any]", rows: Offsets, layer: Layer) -> Iterator[RaggedGeometry]:
+def _irregular(wkb: "pa.LargeBinaryArray", rows: Offsets, layer: Layer) -> Iterator[RaggedGeometry]:
     try:
-        geometry = shapely.from_wkb(_chosen(wkb, rows).to_numpy(zero_copy_only=False))
+        # a number that is not finite is refused later, with its layer's name
+        with np.errstate(invalid="ignore"):
+            geometry = shapely.from_wkb(chosen(wkb, rows).to_numpy(zero_copy_only=False))
     except ShapelyError as error:
         raise IntegrityError(
             where=f"layer {layer.name}",
@@ -186,7 +185,7 @@ def _ragged(
         # to_ragged_array would make points of the empty ones
         coordinates, owner = shapely.get_coordinates(geometry, include_z=has_z, return_index=True)
         return coordinates, (offsets_of(np.bincount(owner, minlength=len(geometry))),)
-    _, coordinates, offsets = shapely.to_ragged_array(geometry, include_z=has_z)
+    _, coordinates, offsets = shapely.to_ragged_array(geometry, include_z=has_z, include_m=False)
     levels = [level.astype(np.int64) for level in reversed(offsets)]
     for at in range(len(levels) - 1, 0, -1):
         is_kept = np.diff(levels[at]) > 0
@@ -195,14 +194,8 @@ def _ragged(
     return coordinates, tuple(levels)
 
 
-def _chosen(values: "pa.Array[Any]", rows: Offsets) -> "pa.Array[Any]":
-    return values if len(rows) == len(values) else values.take(pa.array(rows))
-
-
-def _numbers(values: "pa.Array[Any]", kind: str) -> npt.NDArray[Any]:
-    """Return the bytes of all values, one after the other, as numbers."""
-    _, offsets, data = values.buffers()
-    if data is None:
-        return np.empty(0, dtype=kind)
-    ends = np.frombuffer(offsets, dtype=np.int64)[values.offset :][: len(values) + 1]
-    return np.frombuffer(data, dtype="u1")[ends[0] : ends[-1]].view(kind)
+def _numbers(values: "pa.LargeBinaryArray", start: int, stop: int, kind: str) -> npt.NDArray[Any]:
+    """Return a slice of each value's bytes, all on end, as numbers."""
+    # without a stop, or with one far off, the function fails
+    _, content = content_of(pc.binary_slice(values, start, stop))
+    return content.view(kind)

@@ -1,9 +1,12 @@
 """One form for a ring, wherever and whichever way round it was drawn; all exact, no library's."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from cityframe.core.ragged_geometry import Offsets, offsets_of
+from cityframe.core.byte_columns import Offsets
+from cityframe.core.ragged_geometry import offsets_of
 
 Units = npt.NDArray[np.int64]
 Signs = npt.NDArray[np.int8]
@@ -76,10 +79,10 @@ def _area_signs(relative: Units, rings: Offsets) -> Signs:
             x[part].astype(object), y[part].astype(object), np.array([0, counts[ring]])
         )
         signs[ring] = (exact[0] > 0) - (exact[0] < 0)
-    return signs.astype(np.int8)
+    return np.asarray(signs, dtype=np.int8)
 
 
-def _twice_area(x, y, rings: Offsets):
+def _twice_area(x: npt.NDArray[Any], y: npt.NDArray[Any], rings: Offsets) -> npt.NDArray[Any]:
     starts, last = rings[:-1], rings[1:] - 1
     terms = np.empty_like(x)
     terms[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
@@ -103,7 +106,9 @@ def _starts(relative: Units, rings: Offsets, turn: Signs) -> tuple[Offsets, Sign
     return first, step
 
 
-def _least_sequence(key, is_least, steps: tuple[int, ...]) -> tuple[int, int]:
+def _least_sequence(
+    key: Units, is_least: npt.NDArray[np.bool_], steps: tuple[int, ...]
+) -> tuple[int, int]:
     count, places = len(key), np.flatnonzero(is_least)
     candidates = [
         (key.take(first + step * np.arange(count), mode="wrap").tolist(), int(first), step)
