@@ -177,7 +177,8 @@ def _without(
     first = min(from_release, known.revoked_from or from_release)
     left: Keys = {**keys, key: replace(known, revoked_from=first, reason=reason)}
     for child in keys.values():
-        if child.introduced_by == key and child.from_release >= first and child.id not in spared:
+        is_void = child.introduced_by == key and child.from_release >= from_release
+        if is_void and child.id not in spared:
             # its rotation is void, so it never had a say: about no release at all
             why = f"came by a rotation of {key}, which is void"
             left = _without(left, child.id, 1, why, spared=spared)

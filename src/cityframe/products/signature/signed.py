@@ -118,12 +118,14 @@ class SignedStatement(Part):
                 expected=f"one of {', '.join(sorted(STATEMENTS))}",
                 remedy="get it again, or a newer cityframe",
             )
-        return as_part(
-            self.statement,
-            kind,
-            f"a statement of type {self.claimed_type}",
-            where="signed statement",
-        )
+        what = f"a statement of type {self.claimed_type}, format version 1"
+        body = as_part(self.statement, kind, what, where="signed statement")
+        if canonical_bytes(body.statement()) != canonical_bytes(self.statement):
+            # a field left out, or true where 1 should stand
+            raise IntegrityError(
+                where="signed statement", found="another form of its fields", expected=what
+            )
+        return body
 
     def body_as(self, kind: type[StatementT]) -> StatementT:
         """Return the statement as the type that it must be; proves nothing about its signatures.
