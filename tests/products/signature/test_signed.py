@@ -14,10 +14,12 @@ from cityframe.products.signature import (
     AcknowledgementStatement,
     LayerCount,
     PackageStatement,
+    PublicKey,
     RecallStatement,
     ReceiptStatement,
     SignedStatement,
 )
+from cityframe.products.signature.statement import STATEMENTS as STATEMENTS_BY_NAME
 
 RECALL = RecallStatement(
     release=4,
@@ -86,6 +88,25 @@ def test_another_program_verifies_it(
     altered = signed.text().replace('"release": 2', '"release": 3').encode()
     with pytest.raises(InvalidSignature):
         verify_independently(altered, public)
+
+
+def test_example_of_the_specification_holds() -> None:
+    page = Path(__file__).parents[3] / "docs/formats/signature.md"
+    text = page.read_text(encoding="utf-8")
+    statement, public = (one.partition("```")[0] for one in text.split("```json\n")[1:])
+
+    assert verify_independently(statement.encode(), public.encode())["type"] == "recall"
+    signed = SignedStatement.parse(statement.encode())
+    assert signed.text() == statement
+    assert f"`{signed.digest}`" in text
+    key = PublicKey.model_validate_json(public)
+    assert key.has_signed(signed.message(), signed.signatures[0].raw)
+    assert isinstance(signed.body(), RecallStatement)
+    # each field of each type is on the page
+    for name, kind in STATEMENTS_BY_NAME.items():
+        section = text.partition(f"| `{name}` |")[2].partition("\n\n")[0]
+        for field in set(kind.model_fields) - {"type", "format_version"}:
+            assert f"`{field}`" in section
 
 
 def test_layout_of_the_file_does_not_matter(

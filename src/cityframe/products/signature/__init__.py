@@ -3,7 +3,7 @@
 The files are specified in ``docs/formats/signature.md``.
 """
 
-from cityframe.products.signature.public_key import PublicKey, key_id
+from cityframe.products.signature.public_key import PublicKey, key_id, moment_text
 from cityframe.products.signature.signed import Signature, SignedStatement
 from cityframe.products.signature.signing_key import (
     PASSPHRASE_VARIABLE,
@@ -44,6 +44,7 @@ __all__ = [
     "TrustedKey",
     "change_trust",
     "key_id",
+    "moment_text",
     "public_path",
     "sign_rotation",
 ]
