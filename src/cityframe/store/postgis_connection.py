@@ -11,8 +11,14 @@ import adbc_driver_manager
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
+from sqlalchemy import event
 
-from cityframe.errors import DeclarationError, IntegrityError, SourceUnreachableError
+from cityframe.errors import (
+    CityframeError,
+    DeclarationError,
+    IntegrityError,
+    SourceUnreachableError,
+)
 
 LOCK_TIMEOUT_S = 30
 DEFAULT_SCHEMA = "cityframe"
@@ -94,23 +100,32 @@ def parse_address(url: str) -> Address:
 
 
 def postgis_engine(address: Address) -> sa.Engine:
-    """Return the engine of an address, one a process; it keeps no connection open."""
-    return _engine(tuple(sorted(address.parameters.items())))
+    """Return the engine of an address, one a process; it keeps no connection open.
+
+    Its statements raise as those in `database_errors` do.
+    """
+    return _engine(address.label, tuple(sorted(address.parameters.items())))
 
 
 @lru_cache(maxsize=64)
-def _engine(parameters: tuple[tuple[str, str], ...]) -> sa.Engine:
-    return sa.create_engine(
+def _engine(label: str, parameters: tuple[tuple[str, str], ...]) -> sa.Engine:
+    engine = sa.create_engine(
         "postgresql+psycopg://",
         poolclass=sa.pool.NullPool,
         connect_args=dict(parameters),
         use_native_hstore=False,
     )
 
+    @event.listens_for(engine, "handle_error")
+    def _translate(context: sa.ExceptionContext) -> BaseException | None:
+        return _as_ours(label, context.original_exception)
+
+    return engine
+
 
 @contextmanager
 def database_errors(label: str) -> Iterator[None]:
-    """Turn the database's errors into ours, by what the operator must do.
+    """Turn errors of the drivers themselves into ours, by what the operator must do.
 
     Raises
     ------
@@ -123,36 +138,42 @@ def database_errors(label: str) -> Iterator[None]:
     """
     try:
         yield
-    except (sa.exc.DBAPIError, psycopg.Error, adbc_driver_manager.Error) as error:
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        # the first line only: the others quote rows, which may be personal data
-        said = str(cause).strip().partition("\nDETAIL:")[0]
-        if isinstance(cause, psycopg.errors.LockNotAvailable):
-            raise SourceUnreachableError(
-                where=label,
-                found=f"another writer or a long transaction holds the store ({said})",
-                remedy="try again when it has finished",
-            ) from error
-        if isinstance(cause, psycopg.OperationalError | adbc_driver_manager.OperationalError):
-            raise SourceUnreachableError(
-                where=label,
-                found=f"the database does not answer ({said})",
-                remedy="look whether it is up and the URL is right, then try again",
-            ) from error
-        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-            raise DeclarationError(
-                where=label,
-                found=f"the role may not do this ({said})",
-                expected="a role that owns the schema",
-                remedy="set the database up as docs/operations.md says under PostGIS",
-            ) from error
-        if isinstance(cause, psycopg.IntegrityError):
-            raise IntegrityError(
-                where=label,
-                found=f"rows that the store refuses ({said})",
-                remedy="nothing was written; run `cityframe fsck`",
-            ) from error
-        raise
+    except (psycopg.Error, adbc_driver_manager.Error) as error:
+        ours = _as_ours(label, error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _as_ours(label: str, error: BaseException) -> CityframeError | None:
+    # the first line only: the others quote rows, which may be personal data
+    said = str(error).strip().partition("\nDETAIL:")[0]
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return SourceUnreachableError(
+            where=label,
+            found=f"another writer or a long transaction holds the store ({said})",
+            remedy="try again when it has finished",
+        )
+    if isinstance(error, psycopg.OperationalError | adbc_driver_manager.OperationalError):
+        return SourceUnreachableError(
+            where=label,
+            found=f"the database does not answer ({said})",
+            remedy="look whether it is up and the URL is right, then try again",
+        )
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return DeclarationError(
+            where=label,
+            found=f"the role may not do this ({said})",
+            expected="a role that owns the schema",
+            remedy="set the database up as docs/operations.md says under PostGIS",
+        )
+    if isinstance(error, psycopg.IntegrityError):
+        return IntegrityError(
+            where=label,
+            found=f"rows that the store refuses ({said})",
+            remedy="nothing was written; run `cityframe fsck`",
+        )
+    return None
 
 
 def _wrong_url(*, found: str) -> DeclarationError:

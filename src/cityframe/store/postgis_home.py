@@ -64,7 +64,7 @@ class PostgisHome:
         SourceUnreachableError
             If the database does not answer.
         """
-        with database_errors(self.label), self.engine.connect() as connection:
+        with self.engine.connect() as connection:
             return self._has_releases(connection)
 
     def create(self, connection: sa.Connection) -> None:
@@ -108,13 +108,11 @@ class PostgisHome:
         SourceUnreachableError
             If another writer holds it longer than 30 s, or the database does not answer.
         """
-        with database_errors(self.label):
-            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        with connection:
-            with database_errors(self.label):
-                connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
-                connection.exec_driver_sql("SET idle_session_timeout = 0")
-                connection.execute(sa.select(sa.func.pg_advisory_lock(self._address.lock)))
+        with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            connection.exec_driver_sql("SET idle_session_timeout = 0")
+            connection.execute(sa.select(sa.func.pg_advisory_lock(self._address.lock)))
             yield
 
     @contextmanager
@@ -295,11 +293,9 @@ class PostgisHome:
     def _create_extension(self, connection: sa.Connection) -> None:
         try:
             connection.exec_driver_sql("CREATE EXTENSION postgis SCHEMA public")
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated:
-                raise
+        except (sa.exc.DBAPIError, DeclarationError) as error:
             raise self._unfit(
-                found=f"it has no PostGIS, and this role can't add it ({error.orig})",
+                found=f"it has no PostGIS, and this role can't add it ({error})",
                 expected="the extension postgis",
                 remedy="as a superuser run there: CREATE EXTENSION postgis SCHEMA public",
             ) from error
