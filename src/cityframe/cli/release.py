@@ -25,7 +25,7 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     back_parser.add_argument("number", type=int, metavar="N")
     back_parser.add_argument("--by", metavar="NAME", default=operator())
-    back_parser.add_argument("--reason", metavar="TEXT", default="")
+    back_parser.add_argument("--reason", metavar="TEXT", required=True)
     back_parser.set_defaults(run=rollback)
 
 
@@ -68,8 +68,7 @@ def show(options: argparse.Namespace) -> Answer:
 def rollback(options: argparse.Namespace) -> Answer:
     """Roll back to a release."""
     city = open_city(options.workspace)
-    why = options.reason or f"roll back to release {options.number}"
-    made = roll_back(city, options.number, who=options.by, why=why, at=now())
+    made = roll_back(city, options.number, who=options.by, why=options.reason, at=now())
     publish_release(city, made)
     return Answer(
         release_body(made), f"release {made.number} says again what release {options.number} said"

@@ -20,10 +20,15 @@ WORKSPACE_FILE = "cityframe.yaml"
 
 
 class WorkspaceFile(Declaration):
-    """``cityframe.yaml``: the name of the city and where its store is (relative to the file)."""
+    """``cityframe.yaml``: the name of the city and where its store is.
+
+    ``store`` is a folder, relative to the file. The framework is ``framework.gpkg`` in it, or,
+    with ``framework: postgresql://user@host:port/database?schema=NAME``, in PostGIS.
+    """
 
     title: TitleText
     store: str = "store"
+    framework: str = ""
     time_zone: str = "Asia/Shanghai"
 
 
@@ -37,6 +42,8 @@ class Workspace:
         The folder.
     store : Path
         Folder of the store; it need not exist yet.
+    framework_url : str or None
+        Where the framework is if it is not in the store's folder.
     places : mapping of str to str
         ``file:line`` of each rule by its id, for messages.
     """
@@ -45,6 +52,7 @@ class Workspace:
     title: TitleText
     time_zone: str
     store: Path
+    framework_url: str | None
     layers: Mapping[str, Layer]
     sources: Mapping[str, Source]
     rules: tuple[Rule, ...]
@@ -117,6 +125,7 @@ def read_workspace(root: Path) -> Workspace:
         title=head.title,
         time_zone=head.time_zone,
         store=root / expand(head.store, where=str(root / WORKSPACE_FILE)),
+        framework_url=expand(head.framework, where=str(root / WORKSPACE_FILE)) or None,
         layers={schema.name: schema.layer() for schema in schemas.values()},
         sources={source.name: source for source in sources.values()},
         rules=rules,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cityframe.config.workspace import Workspace, read_workspace
 from cityframe.store.archive import Archive
-from cityframe.store.framework import Framework
+from cityframe.store.framework import Framework, open_framework
 from cityframe.store.ledger import Ledger
 
 
@@ -31,8 +31,9 @@ class City:
 
     def __post_init__(self) -> None:
         store = self.workspace.store
+        framework = open_framework(store, self.workspace.framework_url)
         object.__setattr__(self, "archive", Archive(store / "archive"))
-        object.__setattr__(self, "framework", Framework(store / "framework.gpkg"))
+        object.__setattr__(self, "framework", framework)
         object.__setattr__(self, "ledger", Ledger(store / "ledger.sqlite"))
 
     def observations(self, source: str) -> Path:

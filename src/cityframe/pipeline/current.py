@@ -1,5 +1,6 @@
 """The current state of a layer inside a cycle: the framework with the cycle's earlier changes."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,31 +11,35 @@ from cityframe.core.frames import empty_frame
 from cityframe.model.layer import Layer
 from cityframe.pipeline.accounts import changes_in_order
 from cityframe.pipeline.city import City
+from cityframe.pipeline.plan import read_plan, reference_time
 from cityframe.reconcile import CurrentLayer, compose
 from cityframe.store.framework import Framework
 
 
 @dataclass
 class StoredLayer:
-    """A layer of the current release, read as far as it is asked for."""
+    """A layer of the current release as it is at a moment, read as far as it is asked for."""
 
     framework: Framework
     layer: Layer
+    valid_at: dt.datetime
 
     def index(self) -> pd.DataFrame:
         """Return ``uid, key, digest`` of all features."""
-        return self.framework.index(self.layer)
+        return self.framework.index(self.layer, valid_at=self.valid_at)
 
     def rows(self, uids: Sequence[str]) -> gpd.GeoDataFrame:
         """Return features by uid, in the order of the uids."""
-        return self._contract_columns(self.framework.rows(self.layer, uids))
+        return self._contract_columns(self.framework.rows(self.layer, uids, valid_at=self.valid_at))
 
     def all_rows(self) -> gpd.GeoDataFrame:
         """Return all features."""
         current = self.framework.current()
         if current is None:
             return empty_frame(self.layer, ("uid",))
-        return self._contract_columns(self.framework.as_of(self.layer, current.number))
+        return self._contract_columns(
+            self.framework.as_of(self.layer, current.number, valid_at=self.valid_at)
+        )
 
     def _contract_columns(self, frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         return frame[["uid", *self.layer.attribute_names, "geometry"]]
@@ -42,7 +47,8 @@ class StoredLayer:
 
 def current_layer(city: City, cycle: str, layer: Layer) -> CurrentLayer:
     """Return a layer as the cycle's next delivery must see it."""
-    current: CurrentLayer = StoredLayer(city.framework, layer)
+    moment = reference_time(city, read_plan(city, cycle))
+    current: CurrentLayer = StoredLayer(city.framework, layer, moment)
     for changes in changes_in_order(city, cycle, layer):
         current = compose(current, changes)
     return current

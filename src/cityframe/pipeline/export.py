@@ -12,7 +12,7 @@ from cityframe.core.frames import with_plain_dates
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.pipeline.city import City
-from cityframe.store.framework import Bbox
+from cityframe.store.home import Bbox
 
 DRIVERS = {
     ".gpkg": "GPKG",

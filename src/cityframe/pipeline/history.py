@@ -33,7 +33,7 @@ def feature_history(city: City, uid: str) -> dict[str, Any]:
     found = city.framework.history(uid)
     if found.empty:
         raise DeclarationError(
-            where=str(city.framework.path),
+            where=city.framework.label,
             found=f"no feature {uid!r}",
             remedy="see `cityframe diff A B --features` for uids",
         )

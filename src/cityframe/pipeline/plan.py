@@ -50,6 +50,19 @@ class Plan:
         return tuple(one for one in self.deliveries if source_of(one) == source)
 
 
+def reference_time(city: City, plan: Plan) -> dt.datetime:
+    """Return the moment that the cycle's state stands for.
+
+    It is the cut-off, or the newest observation taken in if that is later; never before the
+    reference time of the newest release.
+    """
+    current = city.framework.current()
+    moments = [plan.opened_at, *plan.observed.values(), *([current.valid_at] if current else [])]
+    newest = max(dt.datetime.fromisoformat(one).astimezone(dt.UTC) for one in moments)
+    whole = newest.replace(microsecond=0)
+    return whole if whole == newest else whole + dt.timedelta(seconds=1)
+
+
 def source_of(delivery: str) -> str:
     """Return the name of the source in a delivery's id."""
     return delivery.rpartition(".")[0]
@@ -117,8 +130,10 @@ def _resume(city: City, last: Entry, moment: dt.datetime) -> None:
     plan = _from_dict(dict(last.body["plan"]))
     current = city.framework.current()
     newest = current.number if current else 0
-    if plan.parent != newest and city.framework.released_by(plan.cycle) is None:
-        # overtaken by another release: what was made over the old one does not count
+    is_overtaken = plan.parent != newest and city.framework.released_by(plan.cycle) is None
+    if is_overtaken and cycle_state(city, plan.cycle) is not CycleState.APPROVED:
+        # what was made over the old release does not count; what is approved, the commit moves
+        # onto the newest one, or says what collides
         shutil.rmtree(city.cycle_folder(plan.cycle), ignore_errors=True)
         _freeze(city, replace(plan, parent=newest), last.body, moment)
     elif not (city.cycle_folder(plan.cycle) / PLAN_FILE).exists():
@@ -134,13 +149,8 @@ def _freeze(city: City, plan: Plan, body: Mapping[str, Any], moment: dt.datetime
 def _check_contracts(city: City) -> None:
     stored = city.framework.contracts()
     for name, layer in city.workspace.layers.items():
-        if name in stored and not contract.is_same(stored[name], layer):
-            raise DeclarationError(
-                where=str(city.workspace.root / "schemas" / f"{name}.yaml"),
-                found="a contract other than the one in the store",
-                expected=f"the contract that {city.framework.path} has; titles may change",
-                remedy="undo the change, or give the layer a new name; contracts can't change yet",
-            )
+        if name in stored:
+            contract.added_attributes(stored[name], layer)
 
 
 def inbox(city: City, series: Series, through: Mapping[str, int]) -> list[Entry]:

@@ -2,24 +2,18 @@
 
 import datetime as dt
 
-import geopandas as gpd
-import pandas as pd
-
-from cityframe.core.frames import empty_frame
 from cityframe.errors import DeclarationError, GateClosedError, IntegrityError
-from cityframe.model.change import CHANGE_COLUMNS
 from cityframe.model.cycle import CycleState
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.pipeline.accounts import accounts
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.decisions import as_evidence, decision, decisions
-from cityframe.pipeline.difference import LayerDifference, difference
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.reporting import report_folder
 from cityframe.pipeline.review import report_digest
 from cityframe.pipeline.staging import candidate_of, check_results
 from cityframe.pipeline.turns import in_turn
-from cityframe.store.candidate import write_candidate
+from cityframe.store.candidate import write_restoring_candidate
 from cityframe.store.commit import commit
 
 
@@ -94,27 +88,25 @@ def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -
     Raises
     ------
     DeclarationError
-        If there is no such release, or it is the current one.
+        If there is no such release, it is the current one, or it says the same.
+    GateClosedError
+        If no reason is given, or it is nobody who approves cycles.
     """
+    require_approver(city, who, why, what=f"roll back to release {number}")
     target = city.framework.release(number)
-    current = city.framework.releases()[-1]
-    if target.number == current.number:
+    current = city.framework.current()
+    newest = current.number if current else 0
+    if target.number == newest:
         raise DeclarationError(
             found=f"release {number} is the current one",
-            expected=f"an older release, 1 to {current.number - 1}",
+            expected=f"an older release, 1 to {newest - 1}",
         )
-    changes = {
-        one.layer.name: inverse_changes(one)
-        for one in difference(city, current.number, target.number)
-    }
-    cycle = f"rollback-to-{number:04d}-over-{current.number:04d}"
-    layers = city.framework.contracts()
-    candidate = write_candidate(
-        city.cycle_folder(cycle) / "candidate", city.framework, changes, layers
-    )
+    cycle = f"rollback-to-{number:04d}-over-{newest:04d}"
+    folder = city.cycle_folder(cycle) / "candidate"
+    candidate = write_restoring_candidate(folder, city.framework, number)
     if not candidate.has_changes:
         raise DeclarationError(
-            found=f"release {number} says the same as the current release {current.number}"
+            found=f"release {number} says the same as the current release {newest}"
         )
     taken = {
         "who": who, "when": at.isoformat(timespec="seconds"), "what": "rolled-back", "why": why,
@@ -124,32 +116,34 @@ def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -
     made = commit(
         city.framework,
         candidate,
-        layers,
+        city.framework.contracts(),
         kind=ReleaseKind.ROLLBACK,
         cycle=cycle,
         evidence={"decisions": [taken], "restores": number},
         at=at,
-        restores=number,
     )
     _note(city, made)
     return made
 
 
-def inverse_changes(found: LayerDifference) -> gpd.GeoDataFrame:
-    """Return a difference as a change table, valid from when the restored rows were."""
-    kinds = found.features.set_index("uid")
-    restored = found.after.assign(record=pd.NA)
-    gone = found.before[~found.before["uid"].isin(found.after["uid"])].assign(record=pd.NA)
-    both = pd.concat([part for part in (restored, gone) if len(part)], ignore_index=True)
-    if both.empty:
-        return empty_frame(found.layer, CHANGE_COLUMNS)
-    both = both[both["uid"].isin(kinds.index)].copy()
-    both["change"] = both["uid"].map(kinds["change"])
-    both["has_new_attributes"] = both["uid"].map(kinds["has_new_attributes"]).astype(bool)
-    both["record"] = both["record"].astype("Int64")
-    columns = [*CHANGE_COLUMNS, *found.layer.attribute_names, "geometry"]
-    frame = gpd.GeoDataFrame(both[columns], geometry="geometry", crs=found.layer.crs)
-    return frame.sort_values("uid", ignore_index=True)
+def require_approver(city: City, who: str, why: str, *, what: str) -> None:
+    """Refuse a decision without a reason, or by nobody who approves cycles.
+
+    Raises
+    ------
+    GateClosedError
+        With the names of those who may.
+    """
+    approvers = sorted({name for one in city.workspace.series.values() for name in one.approvers})
+    if who not in approvers:
+        raise GateClosedError(
+            where=what,
+            found=f"{who!r}, who approves no cycle",
+            expected=f"one of {', '.join(approvers) or 'nobody: no series is declared'}",
+            remedy="ask one of them, and name them with --by",
+        )
+    if not why.strip():
+        raise GateClosedError(where=what, found="no reason", remedy="say why with --reason TEXT")
 
 
 def _note(city: City, made: Release) -> None:

@@ -19,7 +19,7 @@ from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.pipeline.plan import cycle_state, read_plan, source_of
 from cityframe.pipeline.staging import candidate_frames, candidate_of, check_results
 from cityframe.products.report import ReportFiles, write_report
-from cityframe.store.candidate import Candidate, read_changes
+from cityframe.store.candidate import Candidate, read_changes_in_effect
 
 REPORT_FILE = "report.json"
 CONTEXT_FEATURES = 4000
@@ -146,7 +146,7 @@ def _layer_changes(city: City, candidate: Candidate, parent: int) -> Iterable[La
         if state is None:
             yield LayerChanges(name, layer.title, count, count, {}, 0)
             continue
-        frame = read_changes(candidate, layer)
+        frame = read_changes_in_effect(candidate, layer)
         kept = frame["change"].isin([ChangeKind.MOVED, ChangeKind.RESHAPED])
         yield LayerChanges(
             layer=name,

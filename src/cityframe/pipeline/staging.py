@@ -19,13 +19,19 @@ from cityframe.pipeline.city import City, replaced_whole
 from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.features import features_of_findings
 from cityframe.pipeline.frames_on_disk import write_frame
-from cityframe.pipeline.plan import cycle_state, read_plan
+from cityframe.pipeline.plan import cycle_state, read_plan, reference_time
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
-from cityframe.reconcile import compose, net_changes
+from cityframe.reconcile import changes_in_order as in_order
+from cityframe.reconcile import compose
 from cityframe.rules.check import check_layer
 from cityframe.rules.compiled import compile_rules
-from cityframe.store.candidate import Candidate, read_candidate, read_changes, write_candidate
+from cityframe.store.candidate import (
+    Candidate,
+    read_candidate,
+    read_changes_in_effect,
+    write_candidate,
+)
 
 CHECK_FILE = "check.json"
 
@@ -65,14 +71,14 @@ def stage(city: City, cycle: str) -> bool:
     require_state(city, cycle, CycleState.FROZEN, CycleState.IN_REVIEW)
     _require_all_taken_in(city, cycle)
     layers = dict(city.workspace.layers)
+    moment = reference_time(city, read_plan(city, cycle))
     changes: dict[str, gpd.GeoDataFrame] = {}
     for name, layer in layers.items():
         parts = list(changes_in_order(city, cycle, layer))
         if parts:
-            net = net_changes(StoredLayer(city.framework, layer), parts)
-            changes[name] = net
+            changes[name] = in_order(StoredLayer(city.framework, layer, moment), parts)
     candidate = write_candidate(
-        city.cycle_folder(cycle) / "candidate", city.framework, changes, layers
+        city.cycle_folder(cycle) / "candidate", city.framework, changes, layers, valid_at=moment
     )
     return candidate.has_changes
 
@@ -90,7 +96,8 @@ def check_candidate(city: City, cycle: str) -> None:
     candidate = candidate_of(city, cycle)
     frame_of = candidate_frames(city, candidate)
     folder = city.cycle_folder(cycle) / "candidate"
-    opened_at = pd.Timestamp(read_plan(city, cycle).opened_at).to_pydatetime()
+    plan = read_plan(city, cycle)
+    moment, opened_at = reference_time(city, plan), pd.Timestamp(plan.opened_at).to_pydatetime()
     results: list[RuleResult] = []
     gate_reasons: list[str] = []
     for name, layer in workspace.layers.items():
@@ -98,8 +105,8 @@ def check_candidate(city: City, cycle: str) -> None:
             rule.scope is Scope.CANDIDATE and name in rule.layers for rule in workspace.rules
         ):
             continue
-        stored = StoredLayer(city.framework, layer)
-        changes = read_changes(candidate, layer) if name in candidate.layers else None
+        stored = StoredLayer(city.framework, layer, moment)
+        changes = read_changes_in_effect(candidate, layer) if name in candidate.layers else None
         checked = check_layer(
             rules,
             scope=Scope.CANDIDATE,
@@ -195,9 +202,10 @@ def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.Ge
     @lru_cache(maxsize=8)
     def frame_of(name: str) -> gpd.GeoDataFrame:
         layer = city.workspace.layer(name)
-        stored = StoredLayer(city.framework, layer)
+        moment = pd.Timestamp(candidate.valid_at).to_pydatetime()
+        stored = StoredLayer(city.framework, layer, moment)
         if name in candidate.layers:
-            frame = compose(stored, read_changes(candidate, layer)).all_rows()
+            frame = compose(stored, read_changes_in_effect(candidate, layer)).all_rows()
         else:
             frame = stored.all_rows()
         return frame.assign(source_key=key_text(frame, layer.key))

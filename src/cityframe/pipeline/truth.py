@@ -9,7 +9,7 @@ from cityframe.demo import TruthTable, compare, read_truth
 from cityframe.pipeline.city import City
 from cityframe.pipeline.reporting import findings_by_layer
 from cityframe.pipeline.staging import candidate_frames, candidate_of
-from cityframe.store.candidate import read_changes
+from cityframe.store.candidate import read_changes_in_effect
 
 
 def truth_of_cycle(city: City, cycle: str, truth: Path) -> TruthTable:
@@ -49,7 +49,7 @@ def cycle_changes(city: City, cycle: str) -> pd.DataFrame:
     parts = []
     for name in candidate.layers:
         layer = city.workspace.layer(name)
-        frame = read_changes(candidate, layer)
+        frame = read_changes_in_effect(candidate, layer)
         parts.append(
             pd.DataFrame(
                 {

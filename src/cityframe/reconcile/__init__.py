@@ -1,7 +1,15 @@
 """Reconcile deliveries with the framework: match, classify, guard."""
 
 from cityframe.reconcile.current import CurrentLayer, FrameLayer, compose
-from cityframe.reconcile.net import net_changes
+from cityframe.reconcile.net import changes_in_order, net_changes
 from cityframe.reconcile.reconciliation import Reconciled, reconcile
 
-__all__ = ["CurrentLayer", "FrameLayer", "Reconciled", "compose", "net_changes", "reconcile"]
+__all__ = [
+    "CurrentLayer",
+    "FrameLayer",
+    "Reconciled",
+    "changes_in_order",
+    "compose",
+    "net_changes",
+    "reconcile",
+]

@@ -41,11 +41,14 @@ class Matches:
     ----------
     position : ndarray of int, n
         Position of the feature in the layer's index, else `UNMATCHED`.
+    matched_by : ndarray of str, n
+        The pass that matched it; empty for none.
     candidates : DataFrame
         ``incoming``, ``current`` (positions): the features that an ambiguous record could be.
     """
 
     position: Positions
+    matched_by: npt.NDArray[np.object_]
     candidates: pd.DataFrame
 
     @property
@@ -68,19 +71,23 @@ def match_records(
 ) -> Matches:
     """Match records with features, each pass on what the one before left."""
     position = match_labels(index["uid"], records.uid).position
+    matched_by = np.where(position == UNMATCHED, "", "uid").astype(object)
     by_key = match_labels(index["key"], records.key.mask(records.uid.notna()))
+    matched_by[(position == UNMATCHED) & (by_key.position != UNMATCHED)] = "key"
     position = np.where(position == UNMATCHED, by_key.position, position)
     is_open = records.uid.isna().to_numpy() & ~by_key.is_ambiguous
 
     same = _same_content(position, is_open, current, index, records)
     position[same["incoming"]] = same["current"]
+    matched_by[same["incoming"]] = "same"
     candidates = [_same_key(index, records, by_key)]
     if records.has_geometry:
         near = _near(position, is_open, current, index, records, tolerance)
         sure, unsure = near[~near["is_ambiguous"]], near[near["is_ambiguous"]]
         position[sure["incoming"]] = sure["current"]
+        matched_by[sure["incoming"]] = "near"
         candidates.append(unsure[["incoming", "current"]])
-    return Matches(position, pd.concat(candidates, ignore_index=True))
+    return Matches(position, matched_by, pd.concat(candidates, ignore_index=True))
 
 
 def _same_key(index: pd.DataFrame, records: Records, by_key: LabelMatch) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def change_table(parts: Sequence[gpd.GeoDataFrame], layer: Layer) -> gpd.GeoData
     """
     table = stacked(parts, layer, CHANGE_COLUMNS)
     columns = [*CHANGE_COLUMNS, *layer.attribute_names, "geometry"]
-    ordered = table[columns].sort_values("uid", ignore_index=True)
+    ordered = table[columns].sort_values("uid", kind="stable", ignore_index=True)
     return with_column_types(ordered, layer)
 
 
@@ -64,7 +64,11 @@ class Draft:
             )
         rows = self.matched.records.whole(at).assign(uid=uids)
         return self._rows(
-            rows, self._records(at), kind=ChangeKind.NEW.value, has_new_attributes=False
+            rows,
+            self._records(at),
+            kind=ChangeKind.NEW.value,
+            basis="new",
+            has_new_attributes=False,
         )
 
     def changed(self, comparison: Comparison) -> gpd.GeoDataFrame:
@@ -75,6 +79,7 @@ class Draft:
             comparison.accepted().iloc[changes],
             self._records(comparison.incoming[changes]),
             kind=kinds.iloc[changes].to_numpy(),
+            basis=self.matched.matches.matched_by[comparison.incoming[changes]],
             has_new_attributes=comparison.outcome["has_new_attributes"].to_numpy()[changes],
         )
 
@@ -86,7 +91,11 @@ class Draft:
         said = said.reset_index(drop=True).reindex(range(len(deletes) + len(absent)))
         uids = [*self.matched.uids(deletes), *self.matched.index["uid"].iloc[absent]]
         return self._rows(
-            current.rows(uids), said, kind=ChangeKind.REMOVED.value, has_new_attributes=False
+            current.rows(uids),
+            said,
+            kind=ChangeKind.REMOVED.value,
+            basis=np.array(["delete"] * len(deletes) + ["absent"] * len(absent), dtype=object),
+            has_new_attributes=False,
         )
 
     def _new_uids(self, at: Positions) -> pd.Series:
@@ -111,6 +120,7 @@ class Draft:
         said: pd.DataFrame,
         *,
         kind: str | npt.NDArray[np.object_],
+        basis: str | npt.NDArray[np.object_],
         has_new_attributes: bool | npt.NDArray[np.bool_],
     ) -> gpd.GeoDataFrame:
         """Return rows with the system columns; ``said`` are their records, one to one."""
@@ -120,7 +130,9 @@ class Draft:
             has_new_attributes=has_new_attributes,
             delivery=self.delivery.id,
             record=said["record"].array,
+            basis=basis,
             valid_from=valid_from.array,
+            valid_to=pd.array([pd.NaT] * len(rows), dtype="datetime64[us, UTC]"),
         )
 
     def _records(self, at: Positions) -> pd.DataFrame:

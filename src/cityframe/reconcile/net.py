@@ -33,7 +33,45 @@ from cityframe.reconcile.comparison import differing_attributes
 from cityframe.reconcile.current import CurrentLayer, stacked
 
 _OTHER_GEOMETRY = (ChangeKind.RESHAPED.value, ChangeKind.NEW.value, ChangeKind.REMOVED.value)
-_ORIGIN = ["delivery", "record", "valid_from"]
+_IN_PLACE = (ChangeKind.MOVED.value, ChangeKind.RESHAPED.value, ChangeKind.ATTRIBUTES.value)
+_ORIGIN = ["delivery", "record", "basis", "valid_from"]
+
+
+def changes_in_order(current: CurrentLayer, parts: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """Return all changes of several tables, so that what was so in between stays known.
+
+    Parameters
+    ----------
+    current : CurrentLayer
+        The layer before the first part.
+    parts : sequence of GeoDataFrame
+        As for `net_changes`.
+
+    Returns
+    -------
+    GeoDataFrame
+        The rows of all parts, sorted by uid, those of a feature in their order; the last one has
+        the kind of the net change. Features without a net change are left out.
+    """
+    layer = current.layer
+    every = stacked(parts, layer, CHANGE_COLUMNS)
+    if not every["uid"].duplicated().any():
+        return change_table([every], layer)
+    net = net_changes(current, parts)
+    stays = every[every["uid"].isin(net["uid"])]
+    is_last = ~stays["uid"].duplicated(keep="last")
+    kind = stays["uid"].map(net.set_index("uid")["change"])
+    flag = stays["uid"].map(net.set_index("uid")["has_new_attributes"])
+    is_changed = is_last & stays["change"].isin(_IN_PLACE) & kind.isin(_IN_PLACE)
+    return change_table(
+        [
+            stays.assign(
+                change=stays["change"].mask(is_changed, kind),
+                has_new_attributes=stays["has_new_attributes"].mask(is_changed, flag).astype(bool),
+            )
+        ],
+        layer,
+    )
 
 
 def net_changes(current: CurrentLayer, parts: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:

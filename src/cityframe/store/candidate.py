@@ -9,17 +9,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyproj
 
-from cityframe.core.arrow_rows import GEOMETRY, to_arrow, to_frame
+from cityframe.core.arrow_rows import GEOMETRY, MOMENT, to_arrow, to_frame
 from cityframe.core.digest import layer_digest, layer_sum, row_digests_of
 from cityframe.core.frames import empty_frame
 from cityframe.errors import DeclarationError, IntegrityError
@@ -29,21 +28,21 @@ from cityframe.model.release import LayerVersion
 from cityframe.store import contract as contract_form
 from cityframe.store.chain import LINEAGE_COLUMNS, sha256
 from cityframe.store.framework import Framework, valid_time_text
-from cityframe.store.layer_plan import plan_changes, plan_restore
+from cityframe.store.layer_plan import microseconds, plan_changes, plan_restore
 from cityframe.store.release_rows import LayerState, canonical
-from cityframe.store.timeline import FOREVER, in_effect
+from cityframe.store.timeline import in_effect
 
 SUMMARY_FILE = "candidate.json"
 _GROUP_ROWS = 65_536
-_LIGHT = ["uid", "change", "delivery", "valid_from", "valid_to", "digest"]
-_LIGHT_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in _LIGHT[:3]),
-        *((name, pa.timestamp("us", tz="UTC")) for name in _LIGHT[3:5]),
-        ("digest", pa.binary()),
-    ]
-)
-Frames = gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame]
+_LIGHT_FIELDS: dict[str, "pa.DataType"] = {
+    "uid": pa.string(),
+    "change": pa.string(),
+    "delivery": pa.string(),
+    "valid_from": MOMENT,
+    "valid_to": MOMENT,
+    "digest": pa.binary(),
+}
+Frames: TypeAlias = "gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame]"
 
 
 @dataclass(frozen=True)
@@ -233,9 +232,17 @@ def read_changes(candidate: Candidate, layer: Layer) -> gpd.GeoDataFrame:
     return to_frame(pq.read_table(candidate.path(layer.name)), layer)
 
 
+def read_changes_in_effect(candidate: Candidate, layer: Layer) -> gpd.GeoDataFrame:
+    """Return the changes that hold at the candidate's reference time; one row a feature."""
+    frame = read_changes(candidate, layer)
+    moment = pd.Timestamp(candidate.valid_at)
+    holds = (frame["valid_from"] <= moment) & ~(frame["valid_to"] <= moment)
+    return frame[holds].drop_duplicates("uid", keep="last").reset_index(drop=True)
+
+
 def read_light(candidate: Candidate, layer: str) -> pd.DataFrame:
     """Return what a timeline needs of a layer's changes, periods in microseconds."""
-    return _light(pq.read_table(candidate.path(layer), columns=_LIGHT))
+    return _light(pq.read_table(candidate.path(layer), columns=list(_LIGHT_FIELDS)))
 
 
 def change_batches(candidate: Candidate, layer: str) -> Iterator[pa.RecordBatch]:
@@ -314,12 +321,13 @@ def _write_changes(path: Path, frames: Iterable[gpd.GeoDataFrame], layer: Layer)
         rows = to_arrow(frame, layer, CHANGE_COLUMNS)
         _check_moments(rows, layer)
         rows = rows.add_column(len(CHANGE_COLUMNS), "digest", row_digests_of(rows, layer))
+        schema = _with_geo(rows.schema, layer)
         if writer is None:
-            writer = pq.ParquetWriter(path, _with_geo(rows.schema, layer), compression="zstd")
-        writer.write_table(rows.cast(writer.schema), row_group_size=_GROUP_ROWS)
-        lights.append(rows.select(_LIGHT))
+            writer = pq.ParquetWriter(path, schema, compression="zstd")
+        writer.write_table(rows.cast(schema), row_group_size=_GROUP_ROWS)
+        lights.append(rows.select(list(_LIGHT_FIELDS)))
     if writer is None:
-        return _light(_LIGHT_SCHEMA.empty_table())
+        return _light(pa.schema(_LIGHT_FIELDS).empty_table())
     writer.close()
     return _light(pa.concat_tables(lights))
 
@@ -332,7 +340,7 @@ def _light(rows: pa.Table) -> pd.DataFrame:
             "delivery": rows.column("delivery").to_pandas(),
             "digest": rows.column("digest").to_pandas(),
             "valid_from": rows.column("valid_from").cast(pa.int64()).to_numpy(),
-            "valid_to": rows.column("valid_to").cast(pa.int64()).fill_null(FOREVER).to_numpy(),
+            "valid_to": microseconds(rows.column("valid_to")),
         }
     )
 
@@ -362,15 +370,15 @@ def _check_moments(rows: pa.Table, layer: Layer) -> None:
         if not pa.types.is_timestamp(field.type):
             continue
         unit = 10**6 if field.name in ("valid_from", "valid_to") else 10**3
-        values = rows.column(field.name).cast(pa.int64())
-        too_fine = pc.fill_null(
-            pc.not_equal(pc.multiply(pc.divide(values, unit), unit), values), False
+        moments = rows.column(field.name)
+        too_fine = np.flatnonzero(
+            (microseconds(moments) % unit != 0) & moments.is_valid().to_numpy()
         )
-        if pc.any(too_fine).as_py():
-            place = int(np.flatnonzero(too_fine.to_numpy())[0])
+        if len(too_fine):
+            place = int(too_fine[0])
             raise DeclarationError(
                 where=f"layer {layer.name} uid {rows.column('uid')[place]} {field.name}",
-                found=str(rows.column(field.name)[place]),
+                found=str(moments[place]),
                 expected="whole seconds" if unit == 10**6 else "whole milliseconds",
                 remedy="round the moments in the source's mapping",
             )

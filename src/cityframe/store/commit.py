@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from cityframe.errors import GateClosedError, IntegrityError
@@ -133,7 +134,7 @@ def commit(
         with home.transaction([work.bulk for work in works if work.bulk]) as connection:
             contracts = _contracts(framework, connection, candidate, layers, number)
             for work in works:
-                _write(framework, connection, candidate, work, number, head["created_at"])
+                _write(framework, connection, candidate, work, number, str(head["created_at"]))
             _finish(connection, works, contracts, candidate, head, body)
     return framework.release(number)
 
@@ -280,7 +281,9 @@ def _write(
     if work.is_new:
         home.index_layer(connection, layer)
     if work.plan is not None:
-        home.close_rows(connection, layer, work.plan.closed.column("fid").to_pylist(), number)
+        home.close_rows(
+            connection, layer, work.plan.closed.column("fid").to_numpy().tolist(), number
+        )
         home.copy_rows(connection, layer, work.plan.copies)
         for rows in _added_rows(candidate, work, work.plan.added, number):
             home.add_rows(connection, layer, rows)
@@ -352,9 +355,11 @@ def _first_rows(candidate: Candidate, work: _LayerWork, number: int) -> Iterator
     """Yield a layer's first rows as history rows; their seals gather in ``work``."""
     for batch in change_batches(candidate, work.layer.name):
         changes = pa.Table.from_batches([batch])
-        ends = changes.column("valid_to").is_valid().to_numpy()
-        ended_by = np.where(ends, changes.column("delivery").to_numpy(), None)
-        rows = _history_rows(changes, work.layer, number, pa.array(ended_by, pa.string()))
+        ended_by: Any = changes.column("delivery").combine_chunks()
+        ended_by = pc.if_else(
+            changes.column("valid_to").combine_chunks().is_valid(), ended_by, None
+        )
+        rows = _history_rows(changes, work.layer, number, ended_by)
         work.opened.append(rows.column("seal").combine_chunks())
         yield from rows.combine_chunks().to_batches()
 

@@ -115,8 +115,8 @@ class Framework:
             .order_by(RELEASE_LAYER.c.release, RELEASE_LAYER.c.layer)
         )
         with self.home.engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-            layers = connection.execute(of_layers).mappings().all()
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+            layers = [dict(row) for row in connection.execute(of_layers).mappings()]
         by_release: dict[int, list[LayerVersion]] = {}
         for layer in layers:
             by_release.setdefault(layer["release"], []).append(version_of(layer))
@@ -167,24 +167,29 @@ class Framework:
             row = connection.execute(query).mappings().first()
         if row is None:
             return empty
-        return LayerState(version_of(row), int.from_bytes(row["sum"], "little"))
+        return LayerState(version_of(dict(row)), int.from_bytes(row["sum"], "little"))
 
     # features
 
-    def index(self, layer: Layer) -> pd.DataFrame:
-        """Return ``uid, key, digest`` of all current features; RangeIndex, sorted by uid."""
+    def index(self, layer: Layer, *, valid_at: dt.datetime | None = None) -> pd.DataFrame:
+        """Return ``uid, key, digest`` of all current features; RangeIndex, sorted by uid.
+
+        ``valid_at`` is the newest release's reference time by default; so it is in `rows`.
+        """
         current = self.current()
         columns = {"uid": pd.Series(dtype="str"), "key": pd.Series(dtype="str")}
         if current is None or not self._has(layer):
             return pd.DataFrame({**columns, "digest": pd.Series(dtype="object")})
         names = ("uid", "digest", *layer.key)
-        rows = self._table(layer, names, self._in_state(layer, current))
+        rows = self._table(layer, names, self._in_state(layer, current, valid_at))
         frame = to_frame(rows.sort_by("uid"), layer)
         return pd.DataFrame(
             {"uid": frame["uid"], "key": key_text(frame, layer.key), "digest": frame["digest"]}
         )
 
-    def rows(self, layer: Layer, uids: Sequence[str]) -> gpd.GeoDataFrame:
+    def rows(
+        self, layer: Layer, uids: Sequence[str], *, valid_at: dt.datetime | None = None
+    ) -> gpd.GeoDataFrame:
         """Return current features by uid, in the order of the uids.
 
         Returns
@@ -198,19 +203,26 @@ class Framework:
             If a uid is not current.
         """
         current = self.current()
-        found = self.states_of(layer, uids, current.number if current else 0)
+        found = self.states_of(layer, uids, current.number if current else 0, valid_at=valid_at)
         places = pd.Index(found["uid"]).get_indexer(pd.Index(list(uids), dtype="str"))
         if (places < 0).any():
             uid = list(uids)[int(np.flatnonzero(places < 0)[0])]
             raise DeclarationError(where=f"layer {layer.name}", found=f"uid {uid} is not current")
         return found.iloc[places].reset_index(drop=True)
 
-    def states_of(self, layer: Layer, uids: Sequence[str], release: int) -> gpd.GeoDataFrame:
+    def states_of(
+        self,
+        layer: Layer,
+        uids: Sequence[str],
+        release: int,
+        *,
+        valid_at: dt.datetime | None = None,
+    ) -> gpd.GeoDataFrame:
         """Return features by uid as a release has them, sorted; uids not there are left out."""
         names = self._state_names(layer)
         parts = [row_schema(layer, _STATE_COLUMNS).empty_table()]
         if release and len(uids) and self._has(layer):
-            condition = self._in_state(layer, self.release(release))
+            condition = self._in_state(layer, self.release(release), valid_at)
             parts += [
                 self._table(layer, names, condition & chosen) for chosen in _by_uid(layer, uids)
             ]
@@ -306,7 +318,7 @@ class Framework:
             rows = self._table(layer, names, table.c.uid == uid)
             if rows.num_rows:
                 ordered = rows.sort_by([("release_from", "ascending"), ("valid_from", "ascending")])
-                frame = to_frame(ordered, layer)
+                frame = pd.DataFrame(to_frame(ordered, layer))
                 frame.insert(0, "layer", layer.name)
                 return frame
         return pd.DataFrame()
@@ -371,7 +383,7 @@ class Framework:
     ) -> pa.Table:
         """Return the rows of uids that are known (in a release), by columns of the history."""
         table = history_table(layer)
-        known = table.c.release_to.is_(None)
+        known: sa.ColumnElement[bool] = table.c.release_to.is_(None)
         if release is not None:
             known = _is_known(table, release)
         names = list(columns)
@@ -430,9 +442,8 @@ class Framework:
             & table.c.uid.in_(touched)
         )
         rows = self._table(layer, ["uid", "ended_by", "valid_to"], condition).sort_by("valid_to")
-        return dict(
-            zip(rows.column("uid").to_pylist(), rows.column("ended_by").to_pylist(), strict=True)
-        )
+        frame = rows.select(["uid", "ended_by"]).to_pandas()
+        return dict(zip(frame["uid"], frame["ended_by"], strict=True))
 
     # reading
 

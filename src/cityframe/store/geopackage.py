@@ -1,6 +1,7 @@
 """What makes a SQLite file a GeoPackage (OGC 12-128r19): its own tables and geometry blobs."""
 
 import struct
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,7 +100,7 @@ def update_extent(connection: sa.Connection, layer: Layer, when: str) -> None:
     if layer.geometry is GeometryType.NONE:
         return
     # the root of the R-tree bounds all; min() and max() over its rows would read each of them
-    root = connection.exec_driver_sql(
+    root: Any = connection.exec_driver_sql(
         f'SELECT data FROM "{spatial_index(layer)}_node" WHERE nodeno = 1'
     ).scalar()
     bounds = _node_bounds(bytes(root))

@@ -17,7 +17,7 @@ import shapely
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from cityframe.core.arrow_rows import GEOMETRY
+from cityframe.core.arrow_rows import GEOMETRY, MOMENT
 from cityframe.errors import IntegrityError, SourceUnreachableError
 from cityframe.model.layer import Attribute, GeometryType, Layer
 from cityframe.store import geopackage
@@ -26,6 +26,7 @@ from cityframe.store.sqlite import BUSY_TIMEOUT_S, sqlite_engine, write_transact
 from cityframe.store.tables import Moment, attribute_column, history_name, history_table
 
 _BULK_TABLE = "rows"
+_SECONDS, _MILLISECONDS = pa.timestamp("s", tz="UTC"), pa.timestamp("ms", tz="UTC")
 _BATCH_ROWS = 65_536
 _FID = "number_of_row"
 _DIALECT = sa.create_engine("sqlite://").dialect
@@ -92,8 +93,21 @@ class GeoPackageHome:
                 name = f"bulk_{bulk.layer.name}"
                 attached[name] = Path(folder) / f"{name}.gpkg"
                 _write_bulk(attached[name], bulk)
-            with write_transaction(self.engine, attached=attached) as connection:
-                yield connection
+            try:
+                with write_transaction(self.engine, attached=attached) as connection:
+                    yield connection
+            except sa.exc.IntegrityError as error:
+                raise IntegrityError(
+                    where=self.label,
+                    found=f"rows that the store refuses ({error.orig})",
+                    remedy="nothing was written; run `cityframe fsck`",
+                ) from error
+            except sa.exc.OperationalError as error:
+                raise SourceUnreachableError(
+                    where=self.label,
+                    found=f"the file can't be written ({error.orig})",
+                    remedy="nothing was written; make room or look at the disk, then try again",
+                ) from error
 
     def create_layer(self, connection: sa.Connection, layer: Layer) -> None:
         """Create a layer's history table and empty R-tree, and register them."""
@@ -356,8 +370,8 @@ def _with_text_moments(rows: pa.Table) -> pa.Table:
     """Return rows with moments as text: valid times in seconds, others in milliseconds."""
     for place, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
-            unit = "s" if field.name in ("valid_from", "valid_to") else "ms"
-            moments = rows.column(place).cast(pa.timestamp(unit, tz="UTC"))
+            kind: Any = _SECONDS if field.name in ("valid_from", "valid_to") else _MILLISECONDS
+            moments: Any = rows.column(place).cast(kind)
             text = pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ")
             rows = rows.set_column(place, field.name, text)
     return rows
@@ -377,10 +391,8 @@ def _typed(batch: pa.RecordBatch, moments: Sequence[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _moment(column: "pa.Array[Any]") -> "pa.Array[Any]":
-    kind = pa.timestamp("us", tz="UTC")
-    if pa.types.is_timestamp(column.type):
-        if column.type.tz is None:
-            return pc.assume_timezone(column.cast(pa.timestamp("us")), "UTC").cast(kind)
-        return column.cast(kind)
-    return column.cast(kind)
+def _moment(column: Any) -> "pa.Array[Any]":
+    if pa.types.is_timestamp(column.type) and column.type.tz is None:
+        column = pc.assume_timezone(column, "UTC")
+    moments: pa.Array[Any] = column.cast(MOMENT)
+    return moments

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def _periods(known: pa.Table) -> pd.DataFrame:
             "digest": known.column("digest").to_pylist(),
             "change": known.column("change").to_pylist(),
             "valid_from": known.column("valid_from").cast(pa.int64()).to_numpy(),
-            "valid_to": known.column("valid_to").cast(pa.int64()).fill_null(FOREVER).to_numpy(),
+            "valid_to": microseconds(known.column("valid_to")),
         }
     )
 
@@ -252,8 +253,17 @@ def _copies(
 
 def _ended_by(
     positions: pd.Series, deliveries: "np.ndarray[tuple[int], np.dtype[np.object_]]"
-) -> list[str | None]:
-    return [None if place < 0 else deliveries[int(place)] for place in positions]
+) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+    result = np.empty(len(positions), dtype=object)
+    result[:] = [None if place < 0 else deliveries[int(place)] for place in positions]
+    return result
+
+
+def microseconds(moments: "pa.ChunkedArray[Any]") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return moments as microseconds since 1970; null is `FOREVER`."""
+    values: Any = moments.cast(pa.int64())
+    result: np.ndarray[tuple[int], np.dtype[np.int64]] = values.fill_null(FOREVER).to_numpy()
+    return result
 
 
 def _microseconds(moment: str) -> int:

@@ -18,7 +18,8 @@ _MOMENTS = ("valid_from", "valid_to")
 _NUMBERS = ("release_from", "record", "has_new_attributes")
 SEALED_COLUMNS = ("digest", *_TEXTS, *_MOMENTS, *_NUMBERS)
 _NULL_NUMBER = np.iinfo(np.int64).min
-_NULL_LENGTH = 0xFFFFFFFF
+# as a signed length, for it is put in before the conversion
+_NULL_LENGTH_MARK = -1
 
 
 def seals(rows: pa.Table) -> "pa.Array[Any]":
@@ -47,20 +48,24 @@ def seals(rows: pa.Table) -> "pa.Array[Any]":
 
 def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
     """Return the digest of a set of rows: BLAKE2b-256 over their seals, sorted."""
-    body = b"".join(b"".join(part.to_pylist()) for part in parts)
+    body = b"".join(seal for part in parts for seal in _bytes(part))
     ordered = np.sort(np.frombuffer(body, dtype=f"S{ROW_DIGEST_BYTES}"))
     return hashlib.blake2b(ordered.tobytes(), digest_size=32).hexdigest()
 
 
-def _text(values: "pa.Array[Any]") -> list[Any]:
-    lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
-    is_null = values.is_null().to_numpy(zero_copy_only=False)
-    lengths = np.where(is_null, _NULL_LENGTH, lengths).astype("<u4")
-    return [_fixed(lengths), pc.fill_null(values, b"")]
+def _bytes(values: Any) -> list[bytes]:
+    result: list[bytes] = values.to_pylist()
+    return result
 
 
-def _number(values: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
-    return _fixed(pc.fill_null(values, int(_NULL_NUMBER)).to_numpy().astype("<i8"))
+def _text(values: Any) -> list[Any]:
+    lengths: Any = pc.fill_null(pc.binary_length(values), _NULL_LENGTH_MARK)
+    return [_fixed(lengths.to_numpy().astype("<u4")), pc.fill_null(values, b"")]
+
+
+def _number(values: Any) -> "pa.Array[Any]":
+    filled: Any = pc.fill_null(values, int(_NULL_NUMBER))
+    return _fixed(filled.to_numpy().astype("<i8"))
 
 
 def _fixed(values: "np.ndarray[Any, np.dtype[Any]]") -> "pa.Array[Any]":

@@ -70,7 +70,8 @@ def write_transaction(
             yield connection
         except BaseException:
             # SQLite itself may have rolled back: a full disk, an I/O error
-            if connection.connection.driver_connection.in_transaction:
+            driver: Any = connection.connection.driver_connection
+            if driver.in_transaction:
                 connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")

@@ -112,7 +112,7 @@ class Moment(UserDefinedType[str]):
 
     def literal_processor(self, dialect: sa.Dialect) -> Any:
         """Return what writes a moment into SQL."""
-        return sa.Text().literal_processor(dialect)
+        return sa.Text().dialect_impl(dialect).literal_processor(dialect)
 
 
 class Geometry(UserDefinedType[bytes]):
