@@ -146,8 +146,9 @@ def database_errors(label: str) -> Iterator[None]:
 
 
 def _as_ours(label: str, error: BaseException) -> CityframeError | None:
-    # the first line only: the others quote rows, which may be personal data
-    said = str(error).strip().partition("\nDETAIL:")[0]
+    # the server's message without its detail, which quotes rows: they may be personal data
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    said = primary or str(error).strip()
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return SourceUnreachableError(
             where=label,
