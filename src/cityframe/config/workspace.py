@@ -24,11 +24,14 @@ class WorkspaceFile(Declaration):
 
     ``store`` is a folder, relative to the file. The framework is ``framework.gpkg`` in it, or,
     with ``framework: postgresql://user@host:port/database?schema=NAME``, in PostGIS.
+    ``signing_key`` is the path of the private key that signs packages; a secret, so it comes from
+    the environment: ``${CITYFRAME_SIGNING_KEY:-}``.
     """
 
     title: TitleText
     store: str = "store"
     framework: str = ""
+    signing_key: str = ""
     time_zone: str = "Asia/Shanghai"
 
 
@@ -44,6 +47,8 @@ class Workspace:
         Folder of the store; it need not exist yet.
     framework_url : str or None
         Where the framework is if it is not in the store's folder.
+    signing_key : Path or None
+        The key that signs packages.
     places : mapping of str to str
         ``file:line`` of each rule by its id, for messages.
     """
@@ -53,6 +58,7 @@ class Workspace:
     time_zone: str
     store: Path
     framework_url: str | None
+    signing_key: Path | None
     layers: Mapping[str, Layer]
     sources: Mapping[str, Source]
     rules: tuple[Rule, ...]
@@ -125,6 +131,7 @@ def read_workspace(root: Path) -> Workspace:
         title=head.title,
         time_zone=head.time_zone,
         store=root / expand(head.store, where=str(root / WORKSPACE_FILE)),
+        signing_key=_path(root, expand(head.signing_key, where=str(root / WORKSPACE_FILE))),
         framework_url=expand(head.framework, where=str(root / WORKSPACE_FILE)) or None,
         layers={schema.name: schema.layer() for schema in schemas.values()},
         sources={source.name: source for source in sources.values()},
@@ -155,6 +162,10 @@ def expand(text: str, *, where: str) -> str:
         return found
 
     return re.sub(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}", value, text)
+
+
+def _path(root: Path, text: str) -> Path | None:
+    return root / text if text else None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -48,3 +48,23 @@ def decisions(city: City, cycle: str) -> Iterator[Decision]:
 def as_evidence(taken: Decision) -> dict[str, str]:
     """Return a decision as it stands in a release's evidence."""
     return {name: str(value) for name, value in asdict(taken).items()}
+
+
+def require_approver(city: City, who: str, why: str, *, what: str) -> None:
+    """Refuse a decision without a reason, or by nobody who approves cycles.
+
+    Raises
+    ------
+    GateClosedError
+        With the names of those who may.
+    """
+    approvers = sorted({name for one in city.workspace.series.values() for name in one.approvers})
+    if who not in approvers:
+        raise GateClosedError(
+            where=what,
+            found=f"{who!r}, who approves no cycle",
+            expected=f"one of {', '.join(approvers) or 'nobody: no series is declared'}",
+            remedy="ask one of them, and name them with --by",
+        )
+    if not why.strip():
+        raise GateClosedError(where=what, found="no reason", remedy="say why with --reason TEXT")

@@ -7,8 +7,9 @@ from cityframe.model.cycle import CycleState
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.pipeline.accounts import accounts
 from cityframe.pipeline.city import City, now, operator
-from cityframe.pipeline.decisions import as_evidence, decision, decisions
+from cityframe.pipeline.decisions import as_evidence, decision, decisions, require_approver
 from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.recalling import recalls
 from cityframe.pipeline.reporting import report_folder
 from cityframe.pipeline.review import report_digest
 from cityframe.pipeline.staging import candidate_of, check_results
@@ -59,6 +60,7 @@ def release(city: City, cycle: str) -> int:
         "deliveries": [one for one in plan.deliveries if one not in quarantined],
         "quarantined": quarantined,
         "stale_sources": list(plan.stale_sources),
+        "recalls": recalls(city),
     }
     made = commit(
         city.framework,
@@ -124,26 +126,6 @@ def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -
     )
     _note(city, made)
     return made
-
-
-def require_approver(city: City, who: str, why: str, *, what: str) -> None:
-    """Refuse a decision without a reason, or by nobody who approves cycles.
-
-    Raises
-    ------
-    GateClosedError
-        With the names of those who may.
-    """
-    approvers = sorted({name for one in city.workspace.series.values() for name in one.approvers})
-    if who not in approvers:
-        raise GateClosedError(
-            where=what,
-            found=f"{who!r}, who approves no cycle",
-            expected=f"one of {', '.join(approvers) or 'nobody: no series is declared'}",
-            remedy="ask one of them, and name them with --by",
-        )
-    if not why.strip():
-        raise GateClosedError(where=what, found="no reason", remedy="say why with --reason TEXT")
 
 
 def _note(city: City, made: Release) -> None:

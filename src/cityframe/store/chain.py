@@ -38,8 +38,9 @@ def chain_body(
     names = ("number", "kind", "created_at", "valid_at", "cycle", "candidate", "parent")
     return {
         **{name: head[name] for name in names},
-        "layers": {
-            version.layer: {
+        "layers": [
+            {
+                "layer": version.layer,
                 "count": version.count,
                 "digest": version.digest,
                 "changes": dict(version.changes),
@@ -47,8 +48,8 @@ def chain_body(
                 "closed": version.closed,
                 "contract": sha256(contract_form.write(contracts[version.layer])),
             }
-            for version in layers
-        },
+            for version in sorted(layers, key=lambda version: version.layer)
+        ],
         "lineage": sha256("\n".join(events)),
         "evidence": sha256(canonical(evidence)),
     }

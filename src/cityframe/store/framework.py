@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from cityframe.core.arrow_rows import GEOMETRY, row_schema, to_frame
@@ -17,6 +18,7 @@ from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import LayerVersion, Release
 from cityframe.store import contract as contract_form
+from cityframe.store.chain import LINEAGE_COLUMNS, chain_body
 from cityframe.store.geopackage_home import GeoPackageHome
 from cityframe.store.home import Bbox, Home
 from cityframe.store.postgis_home import PostgisHome
@@ -24,6 +26,7 @@ from cityframe.store.release_rows import LayerState, release_of, version_of
 from cityframe.store.tables import (
     CONTRACT,
     DUE,
+    LINEAGE,
     RELEASE,
     RELEASE_LAYER,
     SYSTEM_COLUMNS,
@@ -151,6 +154,30 @@ class Framework:
                 expected=f"one of {', '.join(contracts) or 'none yet'}",
             )
         return contracts[name]
+
+    def lineage(self, release: int | None = None) -> list[dict[str, Any]]:
+        """Return lineage events of a release, or of all.
+
+        Each has ``release, layer, event, parent, child, share``.
+        """
+        if not self.exists:
+            return []
+        columns = [LINEAGE.c[name] for name in ("release", *LINEAGE_COLUMNS)]
+        query = sa.select(*columns).order_by(LINEAGE.c.id)
+        if release is not None:
+            query = query.where(LINEAGE.c.release == release)
+        with self.home.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def chain(self, number: int) -> dict[str, Any]:
+        """Return what the chain digest of a release is over, from the store's own rows."""
+        made = self.release(number)
+        with self.home.engine.connect() as connection:
+            head = connection.execute(sa.select(RELEASE).where(RELEASE.c.number == number))
+            row = dict(head.mappings().one())
+        return chain_body(
+            row, made.layers, self.contracts(number), self.lineage(number), made.evidence
+        )
 
     def state(self, layer: str) -> LayerState:
         """Return a layer's newest version and sum; zero features if it was never released."""
@@ -327,43 +354,46 @@ class Framework:
 
     def changed_rows(
         self, layer: Layer, older: int, newer: int
-    ) -> tuple[pa.Table, pa.Table, dict[str, str]]:
+    ) -> tuple[pa.Table, pa.Table, dict[str, str | None]]:
         """Return what may differ between two releases, at a cost that follows the changes.
 
         Returns
         -------
         before, after : Table
-            The features as either release has them, of all uids with a row opened or closed in
-            between, or with a row that fell due: `as_of_arrow` and ``record, basis, change,
-            has_new_attributes, ended_by``.
-        removed_by : dict
-            Of uids that ended: what ended them.
+            The rows that only one of the two releases has in its state, and both rows of features
+            that fell due in between: `as_of_arrow` and ``record, basis, change,
+            has_new_attributes``.
+        ended_by : dict
+            Of each touched uid that the later release does not have: what ended the last period
+            that it knows of; None if it knows of none.
         """
         names = (
             *_STATE_COLUMNS, "record", "basis", "change", "has_new_attributes",
             *self._state_names(layer)[4:],
         )  # fmt: skip
-        empty = row_schema(layer, names[:8]).empty_table()
-        if not self._has(layer):
-            return empty, empty, {}
-        touched = self._touched(layer, older, newer)
-        uid = history_table(layer).c.uid
-        sides = [
-            self._table(
-                layer, names, self._in_state(layer, self.release(number)) & uid.in_(touched)
-            )
-            if number
-            else empty
-            for number in (older, newer)
-        ]
-        return sides[0], sides[1], self._ended_by(layer, max(older, newer), touched)
+        early = late = row_schema(layer, names[:8]).empty_table()
+        if not self._has(layer) or older == newer:
+            return early, late, {}
+        low, high = self._in_order(older, newer)
+        columns = history_table(layer).c
+        if low is not None:
+            closed = self._is_changed(layer, low, high, columns.release_to)
+            early = self._table(layer, names, self._in_state(layer, low) & closed)
+        opened = self._is_changed(layer, low, high, columns.release_from)
+        late = self._table(layer, names, self._in_state(layer, high) & opened)
+        there = set(late.column("uid").to_pylist())
+        gone = [uid for uid in self.touched_uids(layer, older, newer) if uid not in there]
+        ended_by = self._ended_by(layer, high, gone)
+        return (early, late, ended_by) if older < newer else (late, early, ended_by)
 
     def touched_uids(self, layer: Layer, older: int, newer: int) -> list[str]:
-        """Return the uids with a row opened or closed in releases (older, newer]."""
-        if not self._has(layer):
+        """Return the uids with a row opened or closed between two releases, or that fell due."""
+        if not self._has(layer) or older == newer:
             return []
-        with self.home.engine.connect() as connection:
-            return sorted(connection.execute(self._touched(layer, older, newer)).scalars())
+        low, high = self._in_order(older, newer)
+        columns = history_table(layer).c
+        changed = self._is_changed(layer, low, high, columns.release_from, columns.release_to)
+        return sorted(set(self._table(layer, ["uid"], changed).column("uid").to_pylist()))
 
     def due_uids(self, layer: Layer, after: str, until: str) -> list[str]:
         """Return uids with a row that begins or ends in (after, until], as dated in advance."""
@@ -415,35 +445,39 @@ class Framework:
             & (table.c.valid_to.is_(None) | (table.c.valid_to > moment))
         )
 
-    def _touched(self, layer: Layer, older: int, newer: int) -> sa.CompoundSelect[Any]:
-        low, high = sorted((older, newer))
+    def _in_order(self, *numbers: int) -> tuple[Release | None, Release]:
+        low, high = sorted(numbers)
+        return (self.release(low) if low else None), self.release(high)
+
+    def _is_changed(
+        self, layer: Layer, low: Release | None, high: Release, *columns: sa.ColumnElement[int]
+    ) -> sa.ColumnElement[bool]:
+        """Choose rows where a column names a release in (low, high], and all of uids due then."""
         table = history_table(layer)
+        first = low.number if low else 0
         parts = [
-            sa.select(table.c.uid).where(column > low, column <= high)
-            for column in (table.c.release_from, table.c.release_to)
+            sa.select(table.c.fid).where(column > first, column <= high.number)
+            for column in columns
         ]
         if low:
-            moments = sorted(self.release(number).valid_at for number in (low, high))
-            parts.append(
-                sa.select(DUE.c.uid).where(
-                    DUE.c.layer == layer.name, DUE.c.at > moments[0], DUE.c.at <= moments[1]
-                )
+            moments = sorted((low.valid_at, high.valid_at))
+            due = sa.select(DUE.c.uid).where(
+                DUE.c.layer == layer.name, DUE.c.at > moments[0], DUE.c.at <= moments[1]
             )
-        return sa.union(*parts)
+            parts.append(sa.select(table.c.fid).where(table.c.uid.in_(due)))
+        return table.c.fid.in_(sa.union(*parts))
 
     def _ended_by(
-        self, layer: Layer, release: int, touched: sa.CompoundSelect[Any]
-    ) -> dict[str, str]:
-        table = history_table(layer)
-        condition = (
-            _is_known(table, release)
-            & table.c.ended_by.is_not(None)
-            & (table.c.release_from <= release)
-            & table.c.uid.in_(touched)
+        self, layer: Layer, release: Release, uids: Sequence[str]
+    ) -> dict[str, str | None]:
+        names = ["uid", "ended_by", "valid_to"]
+        known = self.known_rows(layer, uids, names, release.number)
+        moment = pa.scalar(pd.Timestamp(release.valid_at), known.schema.field("valid_to").type)
+        ended = known.filter(pc.less_equal(known.column("valid_to"), moment)).sort_by("valid_to")
+        found: dict[str, str | None] = dict.fromkeys(uids)
+        return found | dict(
+            zip(ended.column("uid").to_pylist(), ended.column("ended_by").to_pylist(), strict=True)
         )
-        rows = self._table(layer, ["uid", "ended_by", "valid_to"], condition).sort_by("valid_to")
-        frame = rows.select(["uid", "ended_by"]).to_pandas()
-        return dict(zip(frame["uid"], frame["ended_by"], strict=True))
 
     # reading
 
