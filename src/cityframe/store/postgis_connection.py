@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import adbc_driver_manager
+import adbc_driver_postgresql  # type: ignore[import-untyped]
 import psycopg
+import pyarrow as pa
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import event
@@ -121,6 +123,33 @@ def _engine(label: str, parameters: tuple[tuple[str, str], ...]) -> sa.Engine:
         return _as_ours(label, context.original_exception)
 
     return engine
+
+
+@contextmanager
+def arrow_reader(address: Address, statement: str) -> Iterator[pa.RecordBatchReader]:
+    """Run a query on a connection of its own and hand its rows out as Arrow.
+
+    Raises
+    ------
+    SourceUnreachableError
+        If the database does not answer.
+    """
+    with (
+        database_errors(address.label),
+        adbc_driver_manager.AdbcConnection(_adbc_database(address.conninfo)) as connection,
+        adbc_driver_manager.AdbcStatement(connection) as query,
+    ):
+        query.set_sql_query(statement)
+        stream, _count = query.execute_query()
+        with pa.RecordBatchReader.from_stream(stream) as reader:
+            yield reader
+
+
+@lru_cache(maxsize=64)
+def _adbc_database(conninfo: str) -> adbc_driver_manager.AdbcDatabase:
+    # holds no connection, but the catalogue of types, which takes longer to read than most answers
+    database: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(conninfo)
+    return database
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-import adbc_driver_postgresql.dbapi  # type: ignore[import-untyped]
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -17,6 +16,7 @@ from cityframe.store.arrow_copy import COPY_HEADER, COPY_TRAILER, copy_bytes
 from cityframe.store.home import COPY_COLUMNS, Bbox, Bulk
 from cityframe.store.postgis_connection import (
     LOCK_TIMEOUT_S,
+    arrow_reader,
     database_errors,
     parse_address,
     postgis_engine,
@@ -215,20 +215,14 @@ class PostgisHome:
             If the database does not answer.
         """
         statement = _with_wkb(query).compile(dialect=_PLAIN, compile_kwargs={"literal_binds": True})
-        with (
-            database_errors(self.label),
-            adbc_driver_postgresql.dbapi.connect(self._address.conninfo) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(str(statement))
-            with cursor.fetch_record_batch() as reader:
-                schema = pa.schema([_wide(field) for field in reader.schema])
-                is_empty = True
-                while (batch := self._next(reader)) is not None:
-                    is_empty = False
-                    yield batch.cast(schema)
-                if is_empty:
-                    yield pa.RecordBatch.from_pylist([], schema=schema)
+        with arrow_reader(self._address, str(statement)) as reader:
+            schema = pa.schema([_wide(field) for field in reader.schema])
+            is_empty = True
+            while (batch := self._next(reader)) is not None:
+                is_empty = False
+                yield batch.cast(schema)
+            if is_empty:
+                yield pa.RecordBatch.from_pylist([], schema=schema)
 
     def meets(self, layer: Layer, bbox: Bbox) -> sa.ColumnElement[bool]:
         """Return the condition that a row's bounds meet (xmin, ymin, xmax, ymax)."""
