@@ -3,7 +3,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityframe.products.signature.canonical import SAFE_INTEGER, canonical_bytes, read_strictly
@@ -25,6 +25,7 @@ def shuffled(value: Any, seed: int) -> Any:
     return [shuffled(one, seed) for one in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OBJECTS, st.integers(0, 9))
 def test_form_survives_json_and_the_order_of_keys(data: dict[str, Any], seed: int) -> None:
     form = canonical_bytes(data)
@@ -35,6 +36,7 @@ def test_form_survives_json_and_the_order_of_keys(data: dict[str, Any], seed: in
     assert canonical_bytes(json.loads(json.dumps(data, indent=3))) == form
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OBJECTS, OBJECTS)
 def test_different_objects_have_different_forms(one: dict[str, Any], two: dict[str, Any]) -> None:
     # json.dumps tells 1 from true, which == does not

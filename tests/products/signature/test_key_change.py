@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityframe.errors import IntegrityError
@@ -45,6 +45,7 @@ REVOCATIONS = [
 ]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(ROTATIONS + REVOCATIONS), max_size=12))
 def test_no_order_of_statements_gives_a_key_back_what_it_lost(
     statements: Sequence[SignedStatement],

@@ -17,6 +17,7 @@ from cityframe.products.signature import (
     PublicKey,
     RecallStatement,
     ReceiptStatement,
+    Signature,
     SignedStatement,
 )
 from cityframe.products.signature.statement import STATEMENTS as STATEMENTS_BY_NAME
@@ -191,6 +192,13 @@ def test_statement_that_does_not_fit_its_type_is_refused(
     signed = make_key("a").private.sign({**RECALL.statement(), field: value})
     with pytest.raises(IntegrityError, match=r"expected"):
         signed.body()
+
+
+def test_signature_has_one_base64_form() -> None:
+    assert Signature(key="0" * 32, signature="A" * 86 + "==").raw == bytes(64)
+    # the last letter before the padding has four bits that a careless reader drops
+    with pytest.raises(ValueError, match="base64 of 64 bytes"):
+        Signature(key="0" * 32, signature="A" * 85 + "B==")
 
 
 def test_statement_with_a_field_left_out_is_refused(make_key: Callable[..., Any]) -> None:

@@ -256,6 +256,18 @@ def test_revoked_key_still_proves_older_releases(make_key: MakeKey, package: Pac
     assert store.check(other.private.sign(package(6)), release=6).id == other.id
 
 
+@pytest.mark.parametrize("field", ["key", "reason", "from_release"])
+def test_no_field_of_a_revocation_can_be_altered(field: str, make_key: MakeKey) -> None:
+    key, other = make_key("a"), make_key("b")
+    signed = revocation(key, 5, by=other)
+    forged = {"key": other.id, "reason": "found", "from_release": 9}
+    altered = SignedStatement(
+        statement={**signed.statement, field: forged[field]}, signatures=signed.signatures
+    )
+    with pytest.raises(IntegrityError, match="did not make over it"):
+        trusting(key, other).apply(altered, at=AT)
+
+
 def test_key_revokes_itself(make_key: MakeKey) -> None:
     key = make_key("a")
     store = trusting(key).apply(revocation(key, 5, by=key), at=AT)
