@@ -22,7 +22,7 @@ from cityframe.store.candidate import (
     read_light,
     verify_candidate,
 )
-from cityframe.store.chain import chain_body, chain_digest, sha256
+from cityframe.store.chain import sha256
 from cityframe.store.framework import Framework
 from cityframe.store.home import Bulk
 from cityframe.store.layer_plan import (
@@ -33,9 +33,10 @@ from cityframe.store.layer_plan import (
     plan_restore,
 )
 from cityframe.store.layout import prepare
-from cityframe.store.release_rows import LayerState, canonical, row_of, version_of
+from cityframe.store.release_entry import enter_release
+from cityframe.store.release_rows import LayerState
 from cityframe.store.seal import sealed_set, seals
-from cityframe.store.tables import CONTRACT, DUE, LINEAGE, RELEASE, RELEASE_LAYER, history_schema
+from cityframe.store.tables import CONTRACT, DUE, history_schema
 from cityframe.store.timeline import FOREVER
 
 REMOVED_EVENT = "removed"
@@ -135,7 +136,9 @@ def commit(
             contracts = _contracts(framework, connection, candidate, layers, number)
             for work in works:
                 _write(framework, connection, candidate, work, number, str(head["created_at"]))
-            _finish(connection, works, contracts, candidate, head, body)
+            states = [_with_sealed_sets(work) for work in works]
+            lineage = _lineage(candidate, works)
+            enter_release(connection, head, states, contracts, lineage, body)
     return framework.release(number)
 
 
@@ -293,43 +296,6 @@ def _write(
         connection.execute(sa.insert(DUE), rows_due)
 
 
-def _finish(
-    connection: sa.Connection,
-    works: Sequence[_LayerWork],
-    contracts: Mapping[str, Layer],
-    candidate: Candidate,
-    head: Mapping[str, Any],
-    evidence: Mapping[str, Any],
-) -> None:
-    """Enter the release, its layers and lineage."""
-    number = int(head["number"])
-    states = {work.layer.name: _with_sealed_sets(work) for work in works}
-    unchanged = connection.execute(
-        sa.select(RELEASE_LAYER).where(RELEASE_LAYER.c.release == number - 1)
-    ).mappings()
-    rows = [
-        {
-            **row,
-            "release": number,
-            "changes": "{}",
-            "opened": sealed_set([]),
-            "closed": sealed_set([]),
-        }
-        for row in unchanged
-        if row["layer"] not in states
-    ]
-    rows += [row_of(number, state) for state in states.values()]
-    versions = [version_of(row) for row in rows]
-    lineage = _lineage(candidate, works)
-    body = chain_body(head, versions, contracts, lineage, evidence)
-    connection.execute(
-        sa.insert(RELEASE).values(**head, digest=chain_digest(body), evidence=canonical(evidence))
-    )
-    connection.execute(sa.insert(RELEASE_LAYER), rows) if rows else None
-    if lineage:
-        connection.execute(sa.insert(LINEAGE), [{**one, "release": number} for one in lineage])
-
-
 def _with_sealed_sets(work: _LayerWork) -> LayerState:
     version = replace(
         work.state.version, opened=sealed_set(work.opened), closed=sealed_set(work.closed)
@@ -403,5 +369,5 @@ def _history_rows(
         .append_column("release_to", pa.nulls(count, pa.int64()))
         .append_column("ended_by", ended_by)
     )
-    rows = rows.append_column("seal", seals(rows))
+    rows = rows.append_column("seal", seals(rows, layer))
     return rows.select(history_schema(layer).names).cast(history_schema(layer))

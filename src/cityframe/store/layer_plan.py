@@ -15,11 +15,10 @@ from cityframe.model.release import LayerVersion
 from cityframe.store.framework import Framework
 from cityframe.store.home import COPY_COLUMNS
 from cityframe.store.release_rows import LayerState
-from cityframe.store.seal import SEALED_COLUMNS, seals
+from cityframe.store.seal import sealed_columns, seals
 from cityframe.store.timeline import FOREVER, in_effect, timeline
 
 MOMENT = pa.timestamp("us", tz="UTC")
-_KNOWN_COLUMNS = ("fid", "seal", *SEALED_COLUMNS)
 _RECORDED = (ChangeKind.MOVED, ChangeKind.RESHAPED, ChangeKind.ATTRIBUTES)
 
 
@@ -71,12 +70,12 @@ def plan_changes(
         Its reference time.
     """
     due = _due_uids(framework, layer, valid_at)
-    known = framework.known_rows(layer, [*changes["uid"], *due], _KNOWN_COLUMNS)
+    known = framework.known_rows(layer, [*changes["uid"], *due], _known_columns(layer))
     periods = _periods(known)
     is_removed = changes["change"] == ChangeKind.REMOVED
     line = timeline(changes.assign(is_removed=is_removed), periods)
     deliveries = changes["delivery"].to_numpy(dtype=object)
-    copies = _copies(known, line.copies, deliveries, number)
+    copies = _copies(layer, known, line.copies, deliveries, number)
     place = line.added["change"].to_numpy()
     added = line.added.assign(ended_by=_ended_by(line.added["ended_by"], deliveries))
     after = pd.concat(
@@ -111,15 +110,15 @@ def plan_restore(
     newest = current.number if current else 0
     uids = framework.touched_uids(layer, restores, newest)
     uids += _due_uids(framework, layer, valid_at)
-    known = framework.known_rows(layer, uids, _KNOWN_COLUMNS)
-    then = framework.known_rows(layer, uids, _KNOWN_COLUMNS, restores)
+    known = framework.known_rows(layer, uids, _known_columns(layer))
+    then = framework.known_rows(layer, uids, _known_columns(layer), restores)
     fids_then = set(then.column("fid").to_pylist())
     fids_now = set(known.column("fid").to_pylist())
     closed = np.array([fid not in fids_then for fid in known.column("fid").to_pylist()], dtype=bool)
     again = np.array([fid not in fids_now for fid in then.column("fid").to_pylist()], dtype=bool)
     then_again = then.filter(pa.array(again))
     pieces = _periods(then_again).assign(known=np.arange(then_again.num_rows), ended_by=-1)
-    copies = _copies(then_again, pieces, np.empty(0, dtype=object), number)
+    copies = _copies(layer, then_again, pieces, np.empty(0, dtype=object), number)
     added = pd.DataFrame({"change": [], "valid_from": [], "valid_to": [], "ended_by": []})
     after = _candidates_of_state(_periods(then))
     return _plan(framework, layer, _periods(known), after, known, closed, copies, added, valid_at)
@@ -222,7 +221,12 @@ def _state(
     return LayerState(version=version, total=total), sorted(gone)
 
 
+def _known_columns(layer: Layer) -> tuple[str, ...]:
+    return ("fid", "seal", *sealed_columns(layer))
+
+
 def _copies(
+    layer: Layer,
     known: pa.Table,
     pieces: pd.DataFrame,
     deliveries: "np.ndarray[tuple[int], np.dtype[np.object_]]",
@@ -245,7 +249,7 @@ def _copies(
     }
     for name, values in new.items():
         sources = sources.set_column(sources.column_names.index(name), name, values)
-    sources = sources.set_column(sources.column_names.index("seal"), "seal", seals(sources))
+    sources = sources.set_column(sources.column_names.index("seal"), "seal", seals(sources, layer))
     return sources.rename_columns(
         ["source" if name == "fid" else name for name in sources.column_names]
     ).select(list(COPY_COLUMNS))

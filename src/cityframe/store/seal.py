@@ -1,6 +1,7 @@
 """Seals: a digest over all that a history row says, and over all rows that a release touched.
 
-The specification is in ``docs/formats/store.md``.
+The content's digest rounds coordinates; the seal is over the geometry as it is stored, too, so that
+no byte of it can change unseen. The specification is in ``docs/formats/store.md``.
 """
 
 import hashlib
@@ -11,34 +12,49 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cityframe.core.arrow_rows import GEOMETRY
 from cityframe.core.digest import ROW_DIGEST_BYTES
+from cityframe.model.layer import GeometryType, Layer
 
 _TEXTS = ("uid", "delivery", "basis", "ended_by", "change")
 _MOMENTS = ("valid_from", "valid_to")
 _NUMBERS = ("release_from", "record", "has_new_attributes")
-SEALED_COLUMNS = ("digest", *_TEXTS, *_MOMENTS, *_NUMBERS)
+_SYSTEM_COLUMNS = ("digest", *_TEXTS, *_MOMENTS, *_NUMBERS)
 _NULL_NUMBER = np.iinfo(np.int64).min
 # as a signed length, for it is put in before the conversion
 _NULL_LENGTH_MARK = -1
 
 
-def seals(rows: pa.Table) -> "pa.Array[Any]":
-    """Return the seal of each row: BLAKE2b-128 over its content's digest and its system columns.
+def sealed_columns(layer: Layer) -> tuple[str, ...]:
+    """Return the columns of a history row that its seal is over.
+
+    ``release_to`` is left out: it is the one thing that changes of a row. The attributes are in
+    ``digest``.
+    """
+    geometry = () if layer.geometry is GeometryType.NONE else (GEOMETRY,)
+    return (*_SYSTEM_COLUMNS, *geometry)
+
+
+def seals(rows: pa.Table, layer: Layer) -> "pa.Array[Any]":
+    """Return the seal of each row: BLAKE2b-128 over digest, system columns and geometry.
 
     Parameters
     ----------
     rows : Table
-        With `SEALED_COLUMNS`, moments as ``timestamp(us, UTC)``. ``release_to`` is left out: it
-        is the one thing that changes of a row.
+        With `sealed_columns`, moments as ``timestamp(us, UTC)``, the geometry as ISO WKB.
+    layer : Layer
+        The contract.
     """
-    pieces: list[Any] = [rows["digest"].combine_chunks().cast(pa.binary())]
-    for name in _TEXTS:
-        pieces += _text(rows[name].combine_chunks().cast(pa.binary()))
+    # long outlines: more bytes in a batch than 32-bit offsets can tell
+    pieces: list[Any] = [rows["digest"].combine_chunks().cast(pa.large_binary())]
+    texts = _TEXTS if layer.geometry is GeometryType.NONE else (*_TEXTS, GEOMETRY)
+    for name in texts:
+        pieces += _text(rows[name].cast(pa.large_binary()).combine_chunks())
     for name in _MOMENTS:
         pieces.append(_number(rows[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())))
     for name in _NUMBERS:
         pieces.append(_number(rows[name].cast(pa.int64())))
-    joined = pc.binary_join_element_wise(*pieces, pa.scalar(b""))
+    joined: Any = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.large_binary()))
     blake2b = hashlib.blake2b
     return pa.array(
         [blake2b(row, digest_size=ROW_DIGEST_BYTES).digest() for row in joined.to_pylist()],
@@ -71,4 +87,5 @@ def _number(values: Any) -> "pa.Array[Any]":
 def _fixed(values: "np.ndarray[Any, np.dtype[Any]]") -> "pa.Array[Any]":
     kind = pa.binary(values.dtype.itemsize)
     buffer = pa.py_buffer(np.ascontiguousarray(values).tobytes())
-    return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, buffer]).cast(pa.binary())
+    fixed = pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, buffer])
+    return fixed.cast(pa.large_binary())
