@@ -25,6 +25,7 @@ from cityframe.cli import (
     history,
     init,
     key,
+    migrate,
     package,
     pull,
     release,
@@ -37,7 +38,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, key,
+    package, report, key, migrate,
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from cityframe.store import contract as contract_form
 from cityframe.store.chain import LINEAGE_COLUMNS, chain_body
 from cityframe.store.geopackage_home import GeoPackageHome
 from cityframe.store.home import Bbox, Home
+from cityframe.store.layout import check_layout
 from cityframe.store.postgis_home import PostgisHome
 from cityframe.store.release_rows import LayerState, release_of, version_of
 from cityframe.store.tables import (
@@ -63,6 +64,7 @@ class Framework:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self._is_checked = False
 
     @property
     def label(self) -> str:
@@ -71,8 +73,11 @@ class Framework:
 
     @property
     def exists(self) -> bool:
-        """Whether a release was ever committed here."""
-        return self.home.exists()
+        """Whether a framework is here, in the layout that this cityframe reads."""
+        if not self._is_checked and self.home.exists():
+            check_layout(self.home)
+            self._is_checked = True
+        return self._is_checked
 
     # releases
 
@@ -381,7 +386,7 @@ class Framework:
             early = self._table(layer, names, self._in_state(layer, low) & closed)
         opened = self._is_changed(layer, low, high, columns.release_from)
         late = self._table(layer, names, self._in_state(layer, high) & opened)
-        there = set(late.column("uid").to_pylist())
+        there = set(late.column("uid").to_pandas())
         gone = [uid for uid in self.touched_uids(layer, older, newer) if uid not in there]
         ended_by = self._ended_by(layer, high, gone)
         return (early, late, ended_by) if older < newer else (late, early, ended_by)
@@ -393,7 +398,7 @@ class Framework:
         low, high = self._in_order(older, newer)
         columns = history_table(layer).c
         changed = self._is_changed(layer, low, high, columns.release_from, columns.release_to)
-        return sorted(set(self._table(layer, ["uid"], changed).column("uid").to_pylist()))
+        return sorted(self._table(layer, ["uid"], changed).column("uid").unique().to_pandas())
 
     def due_uids(self, layer: Layer, after: str, until: str) -> list[str]:
         """Return uids with a row that begins or ends in (after, until], as dated in advance."""
@@ -474,10 +479,8 @@ class Framework:
         known = self.known_rows(layer, uids, names, release.number)
         moment = pa.scalar(pd.Timestamp(release.valid_at), known.schema.field("valid_to").type)
         ended = known.filter(pc.less_equal(known.column("valid_to"), moment)).sort_by("valid_to")
-        found: dict[str, str | None] = dict.fromkeys(uids)
-        return found | dict(
-            zip(ended.column("uid").to_pylist(), ended.column("ended_by").to_pylist(), strict=True)
-        )
+        last = ended.select(["uid", "ended_by"]).to_pandas()
+        return dict.fromkeys(uids) | dict(zip(last["uid"], last["ended_by"], strict=True))
 
     # reading
 

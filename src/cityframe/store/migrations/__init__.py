@@ -1,0 +1,1 @@
+"""Migrations of a store's layout; `cityframe.store.layout` runs them."""
