@@ -15,10 +15,18 @@ from cityframe.model.change import ChangeKind
 from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 from cityframe.model.release import LayerVersion, Release, ReleaseKind
 from cityframe.model.text import Title
-from cityframe.products.package import LayerContent, LayerDelta, build_change, build_full
+from cityframe.products.package import (
+    LayerContent,
+    LayerDelta,
+    build_change,
+    build_full,
+    chain_digest,
+)
 
 TITLE = Title(zh="示范市空间框架", en="Framework of Demo City")
+PROVENANCE = {"delivery": "str", "record": "Int64", "basis": "str"}
 QUALITY = {"report": "2026-Q4", "rule_set_digest": "ab" * 32, "decisions": [], "waivers": []}
+HEAD = {"title": TITLE, "quality": QUALITY}
 
 
 def _attribute(name, kind):
@@ -71,6 +79,7 @@ class Town:
     def __init__(self, layers=LAYERS):
         self.layers = {layer.name: layer for layer in layers}
         self.releases = []
+        self.chains = []
         self._states = []
 
     def commit(self, **changes):
@@ -86,14 +95,21 @@ class Town:
         self._states.append(state)
         number = len(self._states)
         versions = tuple(self._version(name, number) for name in self.layers)
-        text = json.dumps([dataclasses.asdict(version) for version in versions])
-        chain = (self.releases[-1].digest if self.releases else "") + text
+        chain = {
+            "parent": self.releases[-1].digest if self.releases else "",
+            "number": number,
+            "layers": [dataclasses.asdict(version) for version in versions],
+            "evidence": {"说明": "首期"},
+        }
+        self.chains.append(chain)
         release = Release(
             number=number,
             kind=ReleaseKind.CYCLE,
             created_at=f"2026-11-{number:02d}T08:00:00+00:00",
             cycle=f"quarterly-{number}",
-            digest=hashlib.sha256(chain.encode()).hexdigest(),
+            digest=chain_digest(chain),
+            parent=chain["parent"],
+            valid_at=f"2026-11-{number:02d}T00:00:00+00:00",
             layers=versions,
             evidence={},
         )
@@ -111,9 +127,14 @@ class Town:
                 utc=True,
             ).astype("datetime64[us, UTC]"),
         }
+        for name, kind in PROVENANCE.items():
+            values = [row.get(name) for row in ordered.values()]
+            columns[name] = pd.Series(values, dtype=kind)
         for attribute in layer.attributes:
             kind = COLUMN_TYPES[attribute.type]
-            values = pd.Series([row[attribute.name] for row in ordered.values()], dtype="object")
+            values = pd.Series(
+                [row.get(attribute.name) for row in ordered.values()], dtype="object"
+            )
             if kind == "datetime64[us, UTC]":
                 columns[attribute.name] = pd.to_datetime(values, utc=True).astype(kind)
             else:
@@ -175,19 +196,22 @@ class Town:
         )
 
     def build_full(self, folder, number, batch_rows=5, **options):
-        options = {"title": TITLE, "quality": QUALITY, **options}
+        options = {"chain": self.chains[number - 1], **HEAD, **options}
         contents = self.contents(number, batch_rows)
         return build_full(folder, self.releases[number - 1], contents, **options)
 
     def build_change(self, folder, number, **options):
         release, parent = self.releases[number - 1], self.releases[number - 2]
-        options = {"title": TITLE, "quality": QUALITY, **options}
+        options = {"chain": self.chains[number - 1], **HEAD, **options}
         return build_change(folder, release, parent, self.deltas(number), **options)
 
 
 def building(east=0.0, north=0.0, size=10.0, **more):
     row = {
         "valid_from": "2026-10-01T00:00:00Z",
+        "delivery": "survey-2026",
+        "record": int(east),
+        "basis": "rule 3",
         "name": "教学楼",
         "floors": 6,
         "height_m": 21.5,

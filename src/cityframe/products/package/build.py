@@ -1,13 +1,11 @@
 """Build full and change packages of a release."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
-import pandas as pd
+from pydantic import ValidationError
 
 from cityframe import __version__
 from cityframe.errors import DeclarationError, IntegrityError
@@ -15,48 +13,50 @@ from cityframe.model.change import ChangeKind
 from cityframe.model.layer import Layer
 from cityframe.model.release import LayerVersion, Release
 from cityframe.model.text import Title
+from cityframe.products.package.change_table import change_table
+from cityframe.products.package.changes import check_changes
 from cityframe.products.package.content import LayerContent, LayerDelta, PackageHead
 from cityframe.products.package.folder import describe_files, new_folder
-from cityframe.products.package.geopackage import (
-    append_to_geopackage,
-    check_moments,
-    finish_geopackage,
+from cityframe.products.package.geopackage import finish_geopackage
+from cityframe.products.package.layer_files import (
+    ChangeTable,
+    FullTable,
+    write_change_layer,
+    write_full_layer,
 )
-from cityframe.products.package.geoparquet import geoparquet_batches, write_geoparquet
 from cityframe.products.package.manifest import (
+    LINEAGE_FILE,
     MANIFEST_FILE,
     NOTES_FILES,
     QUALITY_FILE,
+    REDACTIONS_FILE,
     LayerState,
     PackagedLayer,
     PackagedRelease,
     PackageFormat,
     PackageKind,
     PackageManifest,
-    ParentRelease,
+    Recall,
     canonical_json,
-    data_path,
+    chain_digest,
+    check_contracts,
 )
 from cityframe.products.package.notes import release_notes
+from cityframe.products.package.records import (
+    LineageEvent,
+    Redaction,
+    lineage_events,
+    records_text,
+    redactions_of,
+)
 from cityframe.products.package.rows import check_rows
-from cityframe.products.package.table import AFTER, BEFORE
-from cityframe.products.package.tally import RowCounter, known_digests
+from cityframe.products.package.signing import Signer, write_signature
 
 ALL_FORMATS = (PackageFormat.GEOPARQUET, PackageFormat.GPKG)
 NO_REMARKS = Title(zh="", en="")
 QualityRecord = bytes | Mapping[str, Any]
 """Report, rule-set digest, decisions and waivers: a JSON object; bytes are written as they are."""
-
-
-@dataclass(frozen=True)
-class LayerTable:
-    """The rows of one layer of a package, in the order of the file, and what they stand for."""
-
-    layer: Layer
-    frames: Iterable[gpd.GeoDataFrame]
-    before: LayerState | None
-    after: LayerState
-    changes: Mapping[ChangeKind, int]
+Records = Sequence[Mapping[str, Any]]
 
 
 def build_full(
@@ -64,10 +64,15 @@ def build_full(
     release: Release,
     layers: Sequence[LayerContent],
     *,
+    chain: Mapping[str, Any],
     title: Title,
     quality: QualityRecord,
     remarks: Title = NO_REMARKS,
     formats: Sequence[PackageFormat | str] = ALL_FORMATS,
+    lineage: Records = (),
+    redactions: Records = (),
+    recalls: Records = (),
+    key: Signer | None = None,
 ) -> PackageManifest:
     """Build a full package: all features of all layers of a release.
 
@@ -82,6 +87,9 @@ def build_full(
         The release, with all its layers.
     layers : sequence of LayerContent
         One for each layer of the release.
+    chain : mapping
+        What the release's chain digest is made of, JSON-ready: with ``parent`` (chain digest) and
+        ``layers`` (each with ``layer``, ``count``, ``digest``).
     title : Title
         Name of the framework (of the city).
     quality : bytes or mapping
@@ -90,20 +98,28 @@ def build_full(
         Text for the release notes, Markdown.
     formats : sequence of PackageFormat
         At least one.
+    lineage : sequence of mapping
+        All events up to the release: ``release, layer, event, parent, child, share``.
+    redactions : sequence of mapping
+        All redactions so far: ``layer, uid, attributes, decision, digest``.
+    recalls : sequence of mapping
+        Releases withdrawn so far: ``release, digest``.
+    key : Signer, optional
+        Signs the package.
 
     Raises
     ------
     DeclarationError
         If the layers are not those of the release, or a column or the CRS is not the contract's.
     IntegrityError
-        If the rows do not give the release's counts and digests, or another package stands there.
+        If the rows do not give the release's counts and digests, the chain not its digest, or
+        another package stands there.
     """
     versions = _versions(release, [one.layer for one in layers])
     tables = [
-        LayerTable(
+        FullTable(
             layer=content.layer,
             frames=content.batches() if callable(content.batches) else content.batches,
-            before=None,
             after=_state(versions[content.layer.name]),
             changes=_kinds(versions[content.layer.name]),
         )
@@ -111,13 +127,18 @@ def build_full(
     ]
     head = PackageHead(
         kind=PackageKind.FULL,
-        release=_packaged(release),
+        inverse=False,
+        release=_packaged(release, chain),
         parent=None,
         title=title,
         remarks=remarks,
         formats=_formats(formats),
+        recalls=_recalls(recalls),
+        lineage=lineage_events(lineage),
+        redactions=redactions_of(redactions),
+        quality=_quality_bytes(quality),
     )
-    return write_package(folder, head, tables, quality)
+    return write_package(folder, head, tables, key)
 
 
 def build_change(
@@ -126,10 +147,15 @@ def build_change(
     parent: Release,
     deltas: Sequence[LayerDelta],
     *,
+    chain: Mapping[str, Any],
     title: Title,
     quality: QualityRecord,
     remarks: Title = NO_REMARKS,
     formats: Sequence[PackageFormat | str] = ALL_FORMATS,
+    lineage: Records = (),
+    redactions: Records = (),
+    recalls: Records = (),
+    key: Signer | None = None,
 ) -> PackageManifest:
     """Build a change package: what leads from the parent to a release.
 
@@ -139,6 +165,10 @@ def build_change(
         Neighbours, each with all its layers.
     deltas : sequence of LayerDelta
         One for each layer of the release; both frames are empty for a layer without changes.
+    formats : sequence of PackageFormat
+        GeoParquet is always among them: it is the form that counts.
+    lineage : sequence of mapping
+        The events of this release.
 
     Others as in `build_full`.
 
@@ -154,6 +184,27 @@ def build_change(
             found=f"parent {parent.number}",
             expected=f"release {release.number - 1}",
         )
+    wanted = _formats([*formats, PackageFormat.GEOPARQUET])
+    head = PackageHead(
+        kind=PackageKind.CHANGE,
+        inverse=False,
+        release=_packaged(release, chain),
+        parent=_packaged(parent, None),
+        title=title,
+        remarks=remarks,
+        formats=wanted,
+        recalls=_recalls(recalls),
+        lineage=lineage_events(lineage),
+        redactions=redactions_of(redactions),
+        quality=_quality_bytes(quality),
+    )
+    with_sides = PackageFormat.GPKG in wanted
+    return write_package(folder, head, _change_tables(release, parent, deltas, with_sides), key)
+
+
+def _change_tables(
+    release: Release, parent: Release, deltas: Sequence[LayerDelta], with_sides: bool
+) -> list[ChangeTable]:
     versions = _versions(release, [one.layer for one in deltas])
     before = {version.layer: _state(version) for version in parent.layers}
     if gone := before.keys() - versions.keys():
@@ -162,131 +213,118 @@ def build_change(
             found=f"no layer {', '.join(sorted(gone))}, which release {parent.number} has",
             expected="a layer that is empty rather than gone",
         )
-    tables = [
-        LayerTable(
+    for delta in deltas:
+        _check_schema_change(delta)
+    return [
+        ChangeTable(
             layer=delta.layer,
-            frames=[_change_frame(delta)],
+            layer_before=delta.layer_before if delta.layer_before != delta.layer else None,
+            rows=change_table(delta),
+            sides=delta if with_sides else None,
             before=before.get(delta.layer.name),
             after=_state(versions[delta.layer.name]),
             changes=_kinds(versions[delta.layer.name]),
         )
         for delta in deltas
     ]
-    head = PackageHead(
-        kind=PackageKind.CHANGE,
-        release=_packaged(release),
-        parent=ParentRelease(number=parent.number, digest=parent.digest),
-        title=title,
-        remarks=remarks,
-        formats=_formats(formats),
-    )
-    return write_package(folder, head, tables, quality)
+
+
+def _check_schema_change(delta: LayerDelta) -> None:
+    try:
+        check_contracts(delta.layer_before or delta.layer, delta.layer)
+    except ValueError as error:
+        raise DeclarationError(
+            where=f"layer {delta.layer.name}",
+            found="a contract that can't follow the one before",
+            expected=str(error),
+            remedy="give the layer a new name",
+        ) from error
 
 
 def write_package(
-    folder: Path, head: PackageHead, tables: Sequence[LayerTable], quality: QualityRecord
+    folder: Path,
+    head: PackageHead,
+    tables: Iterable[FullTable | ChangeTable],
+    key: Signer | None,
 ) -> PackageManifest:
-    """Write a package from its head and tables, whole or not at all, and check what was written."""
+    """Write a package from its head and tables, whole or not at all, and check what was written.
+
+    Raises
+    ------
+    IntegrityError
+        If what was written is not what was released, or another package stands there.
+    """
     with new_folder(folder) as temporary:
         layers = [
-            _write_layer(temporary, head, table)
+            write_change_layer(temporary, head, table)
+            if isinstance(table, ChangeTable)
+            else write_full_layer(temporary, head, table)
             for table in sorted(tables, key=lambda table: table.layer.name)
         ]
         for path in temporary.glob("*.gpkg"):
             finish_geopackage(path, head.release.created_at)
-        (temporary / QUALITY_FILE).write_bytes(_quality_bytes(quality))
+        _write_records(temporary, head)
         for language, text in release_notes(head, layers).items():
-            (temporary / NOTES_FILES[language]).write_text(text, encoding="utf-8", newline="\n")
+            _write_text(temporary / NOTES_FILES[language], text)
+        manifest = _manifest(temporary, head, layers)
+        _write_text(temporary / MANIFEST_FILE, manifest.text())
+        if key is not None:
+            write_signature(temporary, manifest, key)
+        check_content(temporary, manifest)
+    return manifest
+
+
+def _manifest(folder: Path, head: PackageHead, layers: Sequence[PackagedLayer]) -> PackageManifest:
+    try:
         manifest = PackageManifest(
             tool_version=__version__,
             kind=head.kind,
+            inverse=head.inverse,
             title=head.title,
             remarks=head.remarks,
             parent=head.parent,
             release=head.release,
+            recalls=head.recalls,
             formats=head.formats,
             layers=tuple(layers),
-            files=describe_files(temporary),
-        ).sealed()
-        (temporary / MANIFEST_FILE).write_text(manifest.text(), encoding="utf-8", newline="\n")
-        check_rows(temporary, manifest)
-    return manifest
-
-
-def _write_layer(folder: Path, head: PackageHead, table: LayerTable) -> PackagedLayer:
-    layer, kind = table.layer, head.kind
-    counter = RowCounter(layer, kind, f"release {head.release.number} layer {layer.name}")
-    parquet = folder / data_path(kind, PackageFormat.GEOPARQUET, layer.name)
-    frames = _counted(table, counter)
-    if PackageFormat.GPKG in head.formats:
-        frames = _with_checked_moments(frames, layer)
-    write_geoparquet(parquet, frames, layer, kind)
-    if PackageFormat.GPKG in head.formats:
-        geopackage = folder / data_path(kind, PackageFormat.GPKG, layer.name)
-        append_to_geopackage(geopackage, geoparquet_batches(parquet), layer, kind)
-    if PackageFormat.GEOPARQUET not in head.formats:
-        parquet.unlink()
-    tally = counter.total()
-    found: object = tally.state if kind is PackageKind.FULL else tally.changes
-    expected: object = table.after if kind is PackageKind.FULL else dict(table.changes)
-    if found != expected:
+            files=describe_files(folder),
+        )
+    except ValidationError as error:
         raise IntegrityError(
-            where=f"release {head.release.number} layer {layer.name}",
-            found=f"rows that give {found}",
-            expected=f"{expected}, as released",
+            where=f"release {head.release.number}",
+            found="a release that is not sound",
+            expected=error.errors()[0]["msg"].removeprefix("Value error, "),
             remedy="check the store",
-        )
-    return PackagedLayer(
-        contract=layer,
-        before=table.before,
-        after=table.after,
-        changes=dict(table.changes),
-        rows=tally.rows,
-        rows_digest=tally.rows_digest,
-    )
+        ) from error
+    return manifest.sealed()
 
 
-def _counted(table: LayerTable, counter: RowCounter) -> Iterator[gpd.GeoDataFrame]:
-    for frame in table.frames:
-        counter.add(frame, known_digests(frame, table.layer))
-        yield frame
+def check_content(folder: Path, manifest: PackageManifest) -> None:
+    """Check the rows of a package against its manifest.
+
+    Raises
+    ------
+    IntegrityError
+        If a row, a count or a digest is not what the manifest says.
+    """
+    if manifest.kind is PackageKind.FULL:
+        check_rows(folder, manifest)
+    else:
+        check_changes(folder, manifest)
 
 
-def _with_checked_moments(
-    frames: Iterable[gpd.GeoDataFrame], layer: Layer
-) -> Iterator[gpd.GeoDataFrame]:
-    for frame in frames:
-        check_moments(frame, layer)
-        yield frame
-
-
-def _change_frame(delta: LayerDelta) -> gpd.GeoDataFrame:
-    """Return both sides as one frame: sorted by uid, each row before its row after."""
-    name = delta.layer.name
-    kinds = dict(zip(delta.removed["uid"], delta.removed["change"], strict=True))
-    added_kinds = [kinds.get(uid, ChangeKind.NEW.value) for uid in delta.added["uid"]]
-    removed_only = ~delta.removed["uid"].isin(delta.added["uid"])
-    wrong = removed_only != (delta.removed["change"] == ChangeKind.REMOVED)
-    if wrong.any():
-        row = delta.removed.loc[wrong].iloc[0]
-        raise IntegrityError(
-            where=f"layer {name} uid {row['uid']}",
-            found=f"change {row['change']!r} "
-            f"{'without' if row['change'] != ChangeKind.REMOVED else 'with'} a row after",
-            expected="a row after for all but removed features",
-        )
-    sides = [
-        delta.removed.assign(side=BEFORE),
-        delta.added.assign(side=AFTER, change=added_kinds),
+def _write_records(folder: Path, head: PackageHead) -> None:
+    (folder / QUALITY_FILE).write_bytes(head.quality)
+    records: list[tuple[str, Iterable[LineageEvent | Redaction]]] = [
+        (LINEAGE_FILE, head.lineage),
+        (REDACTIONS_FILE, head.redactions),
     ]
-    filled = [side for side in sides if len(side)] or sides[:1]
-    both = pd.concat([_with_digest(side, delta.layer) for side in filled], ignore_index=True)
-    ordered = both.sort_values("uid", kind="stable", ignore_index=True)
-    return gpd.GeoDataFrame(ordered, geometry="geometry", crs=delta.layer.crs)
+    for name, rows in records:
+        _write_text(folder / name, records_text(rows))
 
 
-def _with_digest(side: gpd.GeoDataFrame, layer: Layer) -> gpd.GeoDataFrame:
-    return side.assign(digest=known_digests(side, layer))
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _versions(release: Release, layers: Sequence[Layer]) -> dict[str, LayerVersion]:
@@ -309,18 +347,37 @@ def _kinds(version: LayerVersion) -> dict[ChangeKind, int]:
     return {ChangeKind(kind): count for kind, count in sorted(version.changes.items()) if count}
 
 
-def _packaged(release: Release) -> PackagedRelease:
+def _packaged(release: Release, chain: Mapping[str, Any] | None) -> PackagedRelease:
+    if chain is not None and (found := chain_digest(chain)) != release.digest:
+        raise IntegrityError(
+            where=f"release {release.number}",
+            found=f"a chain that gives the digest {found}",
+            expected=release.digest,
+            remedy="check the store",
+        )
     return PackagedRelease(
         number=release.number,
         kind=release.kind,
         created_at=release.created_at,
+        valid_at=release.valid_at,
         cycle=release.cycle,
         digest=release.digest,
+        seal=None if chain is None else dict(chain),
     )
 
 
 def _formats(formats: Sequence[PackageFormat | str]) -> tuple[PackageFormat, ...]:
-    return tuple(sorted({PackageFormat(format_) for format_ in formats}))
+    return tuple(sorted({PackageFormat(one) for one in formats}))
+
+
+def _recalls(recalls: Records) -> tuple[Recall, ...]:
+    try:
+        found = [Recall.model_validate(dict(one)) for one in recalls]
+    except ValidationError as error:
+        raise DeclarationError(
+            where="recalls", found=str(error.errors()[0]["msg"]), expected="release and digest"
+        ) from error
+    return tuple(sorted(found, key=lambda one: (one.release, one.digest)))
 
 
 def _quality_bytes(quality: QualityRecord) -> bytes:

@@ -11,8 +11,9 @@ from cityframe.products.package.manifest import (
     PackagedRelease,
     PackageFormat,
     PackageKind,
-    ParentRelease,
+    Recall,
 )
+from cityframe.products.package.records import LineageEvent, Redaction
 
 Batches = Iterable[gpd.GeoDataFrame]
 
@@ -27,8 +28,9 @@ class LayerContent:
         Its contract.
     batches : iterable of GeoDataFrame, or a function that gives one
         Layer frames in the layer's CRS with ``uid``, ``valid_from``, the attributes, the geometry
-        and, if known, ``digest`` (the row digests); over all batches sorted by uid, each uid once.
-        Batches of any size, read once; no more than one is kept.
+        and, where known, ``delivery``, ``record``, ``basis`` (provenance) and ``digest`` (the row
+        digests); over all batches sorted by uid, each uid once. Batches of any size, read once; no
+        more than one is kept.
     """
 
     layer: Layer
@@ -41,26 +43,39 @@ class LayerDelta:
 
     Attributes
     ----------
+    layer : Layer
+        The contract after.
     removed : GeoDataFrame
         Features as they were: ``uid``, ``valid_from``, ``change`` (a `ChangeKind`), the
-        attributes, the geometry and, if known, ``digest``.
+        attributes, the geometry and, where known, ``delivery``, ``record``, ``basis`` (provenance
+        of the row as it was), ``digest``, ``ended_by`` (delivery that ended a feature that is
+        gone), ``withheld`` (names, joined by commas, of attributes whose values were redacted).
     added : GeoDataFrame
-        Features as they are after; the same columns, but ``change`` is not read. A changed
-        feature stands in both frames, a removed one in the first, a new one in the second.
+        Features as they are after, without ``change``; where known, with
+        ``has_new_attributes``. A changed feature stands in both frames, a removed one in the
+        first, a new one in the second.
+    layer_before : Layer or None
+        The contract of ``removed``, if it is another one.
     """
 
     layer: Layer
     removed: gpd.GeoDataFrame
     added: gpd.GeoDataFrame
+    layer_before: Layer | None = None
 
 
 @dataclass(frozen=True)
 class PackageHead:
-    """What a package says of itself beside its layers; as in the manifest."""
+    """What a package says of itself beside its layers; as in the manifest and its records."""
 
     kind: PackageKind
+    inverse: bool
     release: PackagedRelease
-    parent: ParentRelease | None
+    parent: PackagedRelease | None
     title: Title
     remarks: Title
     formats: tuple[PackageFormat, ...]
+    recalls: tuple[Recall, ...]
+    lineage: tuple[LineageEvent, ...]
+    redactions: tuple[Redaction, ...]
+    quality: bytes

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cityframe.errors import IntegrityError
-from cityframe.products.package.manifest import MANIFEST_FILE, PackagedFile, PackageManifest
+from cityframe.products.package.manifest import (
+    MANIFEST_FILE,
+    SIGNATURE_FILE,
+    PackagedFile,
+    PackageManifest,
+)
+
+UNLISTED = frozenset({MANIFEST_FILE, SIGNATURE_FILE})
+"""Files that stand beside the manifest's: itself, and the signature over it."""
 
 
 @contextmanager
@@ -42,11 +50,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def describe_files(folder: Path) -> tuple[PackagedFile, ...]:
-    """Return size and SHA-256 of all files of a folder but the manifest, sorted by name."""
+    """Return size and SHA-256 of the files of a folder that a manifest lists, sorted by name."""
     return tuple(
         PackagedFile(path=path.name, size=path.stat().st_size, sha256=_sha256(path))
         for path in sorted(folder.iterdir())
-        if path.name != MANIFEST_FILE
+        if path.name not in UNLISTED
     )
 
 
@@ -60,7 +68,7 @@ def check_files(folder: Path, manifest: PackageManifest) -> None:
     """
     again = "get the package again from the publisher"
     expected = {file.path: file for file in manifest.files}
-    found = {path.name: path for path in folder.iterdir() if path.name != MANIFEST_FILE}
+    found = {path.name: path for path in folder.iterdir() if path.name not in UNLISTED}
     for name in sorted(expected.keys() ^ found.keys()):
         raise IntegrityError(
             where=str(folder / name),

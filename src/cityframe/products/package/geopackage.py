@@ -18,20 +18,19 @@ import pyogrio.raw
 
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.model.layer import AttributeType, GeometryType, Layer
-from cityframe.products.package.manifest import PackageKind
 from cityframe.products.package.table import GEOMETRY, GROUP_ROWS, table_schema, to_frame
 
 _MAGIC = b"SQLite format 3\x00"
 
 
 def append_to_geopackage(
-    path: Path, batches: Iterable[pa.RecordBatch], layer: Layer, kind: PackageKind
+    path: Path, batches: Iterable[pa.RecordBatch], layer: Layer, *, with_sides: bool
 ) -> None:
     """Write a layer's table into a GeoPackage that has no such table yet; make the file if needed.
 
     The rows must have passed `check_moments`.
     """
-    schema = table_schema(layer, kind)
+    schema = table_schema(layer, with_sides=with_sides)
     has_geometry = layer.geometry is not GeometryType.NONE
     options = {"FID": "fid", "IDENTIFIER": layer.name, "DESCRIPTION": layer.title.zh}
     if has_geometry:
@@ -80,15 +79,15 @@ def check_geopackage(path: Path, layers: Iterable[str]) -> None:
         )
 
 
-def read_geopackage(path: Path, layer: Layer, kind: PackageKind) -> Iterator[gpd.GeoDataFrame]:
-    """Read a layer's table in batches.
+def read_geopackage(path: Path, layer: Layer) -> Iterator[gpd.GeoDataFrame]:
+    """Read a layer's table of a full package in batches.
 
     Raises
     ------
     IntegrityError
         If the columns or the CRS are not those of the contract.
     """
-    schema = table_schema(layer, kind)
+    schema = table_schema(layer)
     has_geometry = layer.geometry is not GeometryType.NONE
     with pyogrio.raw.open_arrow(path, layer=layer.name, batch_size=GROUP_ROWS) as (meta, stream):
         reader = pa.RecordBatchReader.from_stream(stream)

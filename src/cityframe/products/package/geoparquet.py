@@ -17,7 +17,6 @@ import shapely
 
 from cityframe.errors import IntegrityError
 from cityframe.model.layer import GeometryType, Layer
-from cityframe.products.package.manifest import PackageKind
 from cityframe.products.package.table import (
     GEOMETRY,
     GROUP_ROWS,
@@ -30,17 +29,15 @@ from cityframe.products.package.table import (
 _VERSION = "1.1.0"
 
 
-def write_geoparquet(
-    path: Path, frames: Iterable[gpd.GeoDataFrame], layer: Layer, kind: PackageKind
-) -> None:
+def write_geoparquet(path: Path, frames: Iterable[gpd.GeoDataFrame], layer: Layer) -> None:
     """Write a layer's table; one batch is in memory at a time.
 
     Parameters
     ----------
     frames : iterable of GeoDataFrame
-        Layer frames with the system columns of the kind, in the order of the file.
+        Layer frames with the system columns of a full table, in the order of the file.
     """
-    schema = table_schema(layer, kind)
+    schema = table_schema(layer)
     extent = _Extent()
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -56,15 +53,15 @@ def write_geoparquet(
             writer.add_key_value_metadata({"geo": json.dumps(extent.metadata(layer.crs))})
 
 
-def read_geoparquet(path: Path, layer: Layer, kind: PackageKind) -> Iterator[gpd.GeoDataFrame]:
-    """Read a layer's table in batches.
+def read_geoparquet(path: Path, layer: Layer) -> Iterator[gpd.GeoDataFrame]:
+    """Read a layer's table of a full package in batches.
 
     Raises
     ------
     IntegrityError
         If the columns or the CRS are not those of the contract.
     """
-    schema = table_schema(layer, kind)
+    schema = table_schema(layer)
     with pq.ParquetFile(path) as file:
         if not file.schema_arrow.remove_metadata().equals(schema):
             raise IntegrityError(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,11 +17,15 @@ from cityframe.model.text import Title
 
 MANIFEST_FILE = "manifest.json"
 QUALITY_FILE = "quality.json"
+LINEAGE_FILE = "lineage.json"
+REDACTIONS_FILE = "redactions.json"
+SIGNATURE_FILE = "signature.json"
 NOTES_FILES = {"zh": "NOTES.zh.md", "en": "NOTES.en.md"}
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 RowDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ChainDigest = Sha256
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -43,21 +47,39 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ParentRelease(_Part):
-    """The release that a change package starts from."""
-
-    number: int = Field(ge=1)
-    digest: str
-
-
 class PackagedRelease(_Part):
-    """The release that a package leads to; ``digest`` is its chain digest."""
+    """One end of a package; ``digest`` is the chain digest of the release.
+
+    Attributes
+    ----------
+    valid_at : str
+        Reference time of the release; empty if it has none.
+    seal : dict or None
+        What the chain digest is made of: its BLAKE2b-256, as compact JSON, is ``digest``. Given
+        for the release that a package was built for.
+    """
 
     number: int = Field(ge=1)
     kind: ReleaseKind
     created_at: str
+    valid_at: str
     cycle: str
-    digest: str
+    digest: ChainDigest
+    seal: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _has_its_digest(self) -> Self:
+        if self.seal is not None and chain_digest(self.seal) != self.digest:
+            message = f"a seal that gives the chain digest {self.digest}"
+            raise ValueError(message)
+        return self
+
+
+class Recall(_Part):
+    """A release that was withdrawn: number and chain digest."""
+
+    release: int = Field(ge=1)
+    digest: ChainDigest
 
 
 class LayerState(_Part):
@@ -73,25 +95,68 @@ class PackagedLayer(_Part):
     Attributes
     ----------
     contract : Layer
-        What each feature looks like, CRS and precision included.
+        What each feature looks like after, CRS and precision included.
+    contract_before : Layer or None
+        What it looked like in the parent release; None if that is the same.
     before : LayerState or None
         The layer in the parent release; None in a full package and for a layer that was not there.
-    after : LayerState
-        The layer in the release.
+    after : LayerState or None
+        The layer in the release; None only in an inverse that takes a layer away again.
     changes : mapping of ChangeKind to int
         Features by kind of change against the parent release; kinds without any are left out.
     rows : int
         Rows of the layer's table in this package.
-    rows_digest : str
-        Digest over these rows in their order, with uid, valid time and side.
+    rows_digest : str or None
+        Digest over these rows in their order, with uid, valid time and provenance; None in a change
+        package.
     """
 
     contract: Layer
+    contract_before: Layer | None
     before: LayerState | None
-    after: LayerState
+    after: LayerState | None
     changes: dict[ChangeKind, Annotated[int, Field(gt=0)]]
     rows: Count
-    rows_digest: RowDigest
+    rows_digest: RowDigest | None
+
+    @property
+    def former_contract(self) -> Layer:
+        """The contract of the rows before."""
+        return self.contract_before or self.contract
+
+    @property
+    def wide_contract(self) -> Layer:
+        """The contract, before or after, with all attributes that the other one has too."""
+        return max(self.contract, self.former_contract, key=lambda one: len(one.attributes))
+
+    @model_validator(mode="after")
+    def _can_follow(self) -> Self:
+        check_contracts(self.former_contract, self.contract)
+        if self.contract_before is not None and (
+            self.before is None or self.contract_before == self.contract
+        ):
+            message = "a contract before only where it was another one"
+            raise ValueError(message)
+        return self
+
+
+def check_contracts(before: Layer, after: Layer) -> None:
+    """Check that one contract can follow the other without a new layer.
+
+    Raises
+    ------
+    ValueError
+        If more differs than texts, codes, lengths, keys, accuracy and attributes that came or went.
+    """
+    for field in ("name", "geometry", "crs", "precision_m", "has_z", "vertical_datum"):
+        if getattr(before, field) != getattr(after, field):
+            message = f"the same {field} in the contracts before and after"
+            raise ValueError(message)
+    kinds = [{one.name: one.type for one in layer.attributes} for layer in (before, after)]
+    narrow, wide = sorted(kinds, key=len)
+    if not narrow.items() <= wide.items():
+        message = "contracts before and after of which one has all attributes of the other"
+        raise ValueError(message)
 
 
 class PackagedFile(_Part):
@@ -107,20 +172,26 @@ class PackageManifest(_Part):
 
     Attributes
     ----------
+    inverse : bool
+        Whether this is, or was made by, the inverse of a change: not what the publisher built.
     title, remarks : Title
         Name of the framework, and what the notes say beside the totals; remarks may be empty.
+    recalls : tuple of Recall
+        Releases withdrawn so far, sorted, which a subscriber must have acknowledged.
     digest : str
         SHA-256 over the manifest itself, as written, with this field empty.
     """
 
     format: Literal["cityframe-package"] = "cityframe-package"
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     tool_version: str
     kind: PackageKind
+    inverse: bool
     title: Title
     remarks: Title
-    parent: ParentRelease | None
+    parent: PackagedRelease | None
     release: PackagedRelease
+    recalls: tuple[Recall, ...]
     formats: tuple[PackageFormat, ...] = Field(min_length=1)
     layers: tuple[PackagedLayer, ...] = Field(min_length=1)
     files: tuple[PackagedFile, ...]
@@ -129,23 +200,57 @@ class PackageManifest(_Part):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         is_change = self.kind is PackageKind.CHANGE
-        if is_change != (self.parent is not None):
-            message = "a parent in a change package, and only there"
-            raise ValueError(message)
-        if self.parent and self.parent.number != self.release.number - 1:
-            message = f"release {self.release.number - 1} as the parent"
-            raise ValueError(message)
         names = [layer.contract.name for layer in self.layers]
-        if names != sorted(set(names)):
-            message = "layers sorted by name, each once"
+        recalls = [(one.release, one.digest) for one in self.recalls]
+        paths = package_paths(self.kind, self.formats, names)
+        for holds, message in (
+            (
+                is_change == (self.parent is not None),
+                "a parent in a change package, and only there",
+            ),
+            (names == sorted(set(names)), "layers sorted by name, each once"),
+            (list(self.formats) == sorted(set(self.formats)), "formats sorted, each once"),
+            (recalls == sorted(set(recalls)), "recalls sorted, each once"),
+            ([file.path for file in self.files] == paths, f"files {paths}"),
+            (
+                not is_change or PackageFormat.GEOPARQUET in self.formats,
+                "geoparquet among the formats of a change package",
+            ),
+            (
+                all((layer.rows_digest is None) == is_change for layer in self.layers),
+                "a rows digest of each layer in a full package, and only there",
+            ),
+            (
+                self.inverse or all(layer.after is not None for layer in self.layers),
+                "a state after of each layer",
+            ),
+        ):
+            if not holds:
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _stands_in_the_chain(self) -> Self:
+        step = -1 if self.inverse else 1
+        if self.parent and self.release.number - self.parent.number != step:
+            message = f"release {self.release.number - step} as the parent"
             raise ValueError(message)
-        if list(self.formats) != sorted(set(self.formats)):
-            message = "formats sorted, each once"
-            raise ValueError(message)
-        paths = [file.path for file in self.files]
-        if paths != package_paths(self.kind, self.formats, names):
-            message = f"files {package_paths(self.kind, self.formats, names)}"
-            raise ValueError(message)
+        if not self.inverse:
+            seal = self.release.seal
+            if seal is None:
+                message = "the seal of the release"
+                raise ValueError(message)
+            if self.parent and seal.get("parent") != self.parent.digest:
+                message = "a seal that names the parent"
+                raise ValueError(message)
+            states = {
+                layer.contract.name: (layer.after.count, layer.after.digest)
+                for layer in self.layers
+                if layer.after
+            }
+            if sealed_states(seal) != states:
+                message = "the layers of the seal, with their counts and digests"
+                raise ValueError(message)
         return self
 
     def layer(self, name: str) -> PackagedLayer | None:
@@ -170,19 +275,42 @@ def canonical_json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def chain_digest(seal: Mapping[str, Any]) -> str:
+    """Return the chain digest of a release: BLAKE2b-256 of its seal as compact JSON."""
+    text = json.dumps(
+        seal, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+
+
+def sealed_states(seal: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
+    """Return count and digest of each layer as a seal has them.
+
+    Raises
+    ------
+    ValueError
+        If its ``layers`` are no list of objects with ``layer``, ``count`` and ``digest``.
+    """
+    try:
+        return {one["layer"]: (one["count"], one["digest"]) for one in seal["layers"]}
+    except (KeyError, TypeError) as error:
+        message = "a seal with layers, each with layer, count and digest"
+        raise ValueError(message) from error
+
+
 def data_path(kind: PackageKind, format_: PackageFormat, layer: str) -> str:
     """Return the name of the file that holds a layer's rows."""
-    if format_ is PackageFormat.GEOPARQUET:
-        return f"{layer}.parquet"
-    return "framework.gpkg" if kind is PackageKind.FULL else "changes.gpkg"
+    if kind is PackageKind.FULL:
+        return f"{layer}.parquet" if format_ is PackageFormat.GEOPARQUET else "framework.gpkg"
+    return f"{layer}.changes.parquet" if format_ is PackageFormat.GEOPARQUET else "changes.gpkg"
 
 
 def package_paths(
     kind: PackageKind, formats: Sequence[PackageFormat], layers: Sequence[str]
 ) -> list[str]:
-    """Return the sorted names of all files of a package but the manifest."""
+    """Return the sorted names of the files that a manifest lists."""
     data = {data_path(kind, format_, layer) for format_ in formats for layer in layers}
-    return sorted({QUALITY_FILE, *NOTES_FILES.values(), *data})
+    return sorted({QUALITY_FILE, LINEAGE_FILE, REDACTIONS_FILE, *NOTES_FILES.values(), *data})
 
 
 def read_manifest(folder: Path) -> PackageManifest:

@@ -1,16 +1,17 @@
-"""Apply a change to sorted rows, batch by batch, with every row checked on its way."""
+"""Lay a change over sorted rows, batch by batch, with every row checked on its way."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from cityframe.core.digest import row_digests
+from cityframe.core.frames import empty_frame
 from cityframe.errors import IntegrityError
-from cityframe.model.layer import Layer
-from cityframe.products.package.table import AFTER, BEFORE
+from cityframe.products.package.manifest import PackagedLayer
+from cityframe.products.package.overlay import overlay, swapped
+from cityframe.products.package.table import PROVENANCE, compute
 
 
 @dataclass(frozen=True)
@@ -22,108 +23,72 @@ class Step:
 
 
 def merged(
-    base: Iterable[gpd.GeoDataFrame], change: gpd.GeoDataFrame, layer: Layer, where: str
+    base: Iterable[gpd.GeoDataFrame],
+    changes: pa.Table,
+    layer: PackagedLayer,
+    where: str,
+    unproved: frozenset[str],
 ) -> Iterator[Step]:
-    """Apply a layer's change to its rows, and prove for each batch that the inverse undoes it.
+    """Lay a layer's change over its rows, and prove for each batch that the inverse undoes it.
 
     Parameters
     ----------
     base : iterable of GeoDataFrame
-        Rows sorted by uid: ``uid, valid_from``, attributes, geometry.
-    change : GeoDataFrame
-        The table of a change package.
+        Rows sorted by uid with ``digest``, in the contract before.
+    changes : Table
+        The layer's change table.
     where : str
         The base, for messages.
+    unproved : frozenset of str
+        As in `overlay`.
 
     Raises
     ------
     IntegrityError
-        If a row that the change replaces or removes is not in the base as the change knows it,
-        or a row that it adds is there already.
+        If a row is not in the base as the change knows it, the result is not what it promises,
+        or the inverse does not give the base back. The inverse is not tried for batches with
+        values that a redaction withholds.
     """
-    change = change.assign(digest=row_digests(change, layer))
-    removed, added = (
-        change[change["side"] == side].drop(columns=["side", "change"]) for side in (BEFORE, AFTER)
-    )
+    left = changes
     for frame in base:
-        rows = frame.assign(digest=row_digests(frame, layer))
-        last = rows["uid"].iloc[-1]
-        is_due, is_new = removed["uid"] <= last, added["uid"] <= last
-        yield _step(rows, removed[is_due], added[is_new], where)
-        removed, added = removed[~is_due], added[~is_new]
-    if len(removed) or len(added):
-        yield _step(removed.iloc[:0], removed, added, where)
+        is_due = compute.less_equal(left["uid"], frame["uid"].iloc[-1])
+        due, left = left.filter(is_due), left.filter(compute.invert(is_due))
+        yield _step(frame, due, layer, where, unproved)
+    if len(left):
+        columns = ("uid", "valid_from", *PROVENANCE, "digest")
+        nothing = empty_frame(layer.former_contract, columns)
+        yield _step(nothing, left, layer, where, unproved)
 
 
 def _step(
-    rows: gpd.GeoDataFrame, removed: gpd.GeoDataFrame, added: gpd.GeoDataFrame, where: str
+    rows: gpd.GeoDataFrame,
+    changes: pa.Table,
+    layer: PackagedLayer,
+    where: str,
+    unproved: frozenset[str],
 ) -> Step:
-    after = apply_rows(rows, removed, added, where)
-    back = apply_rows(after, added, removed, f"{where}, inverse")
-    if not _same_rows(back, rows):
-        raise IntegrityError(
-            where=where,
-            found="rows that the inverse change does not give back",
-            expected="the rows of the base",
+    after = overlay(rows, changes, layer, where=where, unproved=unproved)
+    if not compute.any(compute.not_equal(changes["withheld"], "")).as_py():
+        back_layer = layer.model_copy(
+            update={"contract": layer.former_contract, "contract_before": layer.contract}
         )
+        back = overlay(
+            after, swapped(changes), back_layer, where=f"{where}, inverse", unproved=unproved
+        )
+        if not _same_rows(back, rows):
+            raise IntegrityError(
+                where=where,
+                found="rows that the inverse change does not give back",
+                expected="the rows of the base",
+            )
     return Step(before=rows, after=after)
 
 
-def apply_rows(
-    rows: gpd.GeoDataFrame, removed: gpd.GeoDataFrame, added: gpd.GeoDataFrame, where: str
-) -> gpd.GeoDataFrame:
-    """Return rows sorted by uid after some were taken out and others put in.
-
-    Parameters
-    ----------
-    rows, removed, added : GeoDataFrame
-        Each sorted by uid, each uid once, with ``digest``. A row that is taken out must be there
-        with the same digest and valid time; one that is put in must not be there.
-
-    Raises
-    ------
-    IntegrityError
-        If that is not so.
-    """
-    if removed.empty and added.empty:
-        return rows
-    places = pd.Index(rows["uid"]).get_indexer(pd.Index(removed["uid"]))
-    _refuse(removed["uid"].to_numpy(), places < 0, where, "no such feature", "a feature")
-    known = rows.iloc[places]
-    differs = ~_same_row_by_row(known, removed)
-    _refuse(removed["uid"].to_numpy(), differs, where, "another content", "the row of the change")
-    kept = np.ones(len(rows), dtype=bool)
-    kept[places] = False
-    left = rows[kept]
-    is_there = added["uid"].isin(left["uid"]).to_numpy()
-    _refuse(added["uid"].to_numpy(), is_there, where, "a feature", "none, as the change adds it")
-    filled = [part for part in (left, added) if len(part)] or [left]
-    result = pd.concat(filled, ignore_index=True).sort_values("uid", ignore_index=True)
-    return gpd.GeoDataFrame(result, geometry="geometry", crs=rows.crs)
-
-
 def _same_rows(left: gpd.GeoDataFrame, right: gpd.GeoDataFrame) -> bool:
-    return (
-        len(left) == len(right)
-        and bool((left["uid"].to_numpy() == right["uid"].to_numpy()).all())
-        and bool(_same_row_by_row(left, right).all())
+    names = ["uid", "digest", "valid_from", *PROVENANCE]
+    pairs = [
+        (left[name].reset_index(drop=True), right[name].reset_index(drop=True)) for name in names
+    ]
+    return len(left) == len(right) and all(
+        bool(((one == other) | (pd.isna(one) & pd.isna(other))).all()) for one, other in pairs
     )
-
-
-def _same_row_by_row(left: gpd.GeoDataFrame, right: gpd.GeoDataFrame) -> np.ndarray:
-    return np.asarray(
-        (left["digest"].to_numpy() == right["digest"].to_numpy())
-        & (left["valid_from"].to_numpy() == right["valid_from"].to_numpy()),
-        dtype=bool,
-    )
-
-
-def _refuse(uids: np.ndarray, is_wrong: np.ndarray, where: str, found: str, expected: str) -> None:
-    if is_wrong.any():
-        uid = uids[int(np.flatnonzero(is_wrong)[0])]
-        raise IntegrityError(
-            where=f"{where} uid {uid}",
-            found=found,
-            expected=expected,
-            remedy="apply the change to the release that it starts from",
-        )

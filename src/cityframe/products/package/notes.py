@@ -13,10 +13,12 @@ from cityframe.products.package.manifest import PackagedLayer, PackageKind
 @dataclass(frozen=True)
 class _Words:
     kinds: dict[PackageKind, str]
+    inverse: str
     release: str
     rollback: str
     parent: str
     created_at: str
+    valid_at: str
     cycle: str
     digest: str
     layer: str
@@ -29,10 +31,12 @@ class _Words:
 
 _ZH = _Words(
     kinds={PackageKind.FULL: "全量更新包", PackageKind.CHANGE: "增量更新包"},
+    inverse="反向",
     release="版本",
     rollback="回退版本",
     parent="基于版本",
     created_at="发布时间",
+    valid_at="现势性时点",
     cycle="更新周期",
     digest="版本摘要",
     layer="图层",
@@ -50,10 +54,12 @@ _ZH = _Words(
 )
 _EN = _Words(
     kinds={PackageKind.FULL: "full package", PackageKind.CHANGE: "change package"},
+    inverse="inverse ",
     release="Release",
     rollback="Rollback release",
     parent="Base release",
     created_at="Released at",
+    valid_at="Reference time",
     cycle="Cycle",
     digest="Release digest",
     layer="Layer",
@@ -80,12 +86,16 @@ def release_notes(head: PackageHead, layers: Sequence[PackagedLayer]) -> dict[st
 def _notes(head: PackageHead, layers: Sequence[PackagedLayer], words: _Words) -> str:
     release = head.release
     name = words.rollback if release.kind is ReleaseKind.ROLLBACK else words.release
-    facts = [(words.created_at, release.created_at), (words.cycle, release.cycle)]
+    facts = [(words.created_at, release.created_at)]
+    if release.valid_at:
+        facts.append((words.valid_at, release.valid_at))
+    facts.append((words.cycle, release.cycle))
     if head.parent:
         facts.append((words.parent, f"{head.parent.number} `{head.parent.digest}`"))
     facts.append((words.digest, f"`{release.digest}`"))
+    kind = (words.inverse if head.inverse else "") + words.kinds[head.kind]
     parts = [
-        f"# {words.pick(head.title)} · {name} {release.number} · {words.kinds[head.kind]}",
+        f"# {words.pick(head.title)} · {name} {release.number} · {kind}",
         "\n".join(f"- {label}{words.colon}{value}" for label, value in facts),
     ]
     if remarks := words.pick(head.remarks).strip():
@@ -96,7 +106,8 @@ def _notes(head: PackageHead, layers: Sequence[PackagedLayer], words: _Words) ->
 
 def _table(layers: Sequence[PackagedLayer], words: _Words) -> str:
     counts = [
-        [one.after.count, *(one.changes.get(kind, 0) for kind in words.changes)] for one in layers
+        [one.after.count if one.after else 0, *(one.changes.get(kind, 0) for kind in words.changes)]
+        for one in layers
     ]
     titles = [words.pick(one.contract.title) for one in layers]
     totals = [sum(column) for column in zip(*counts, strict=True)]

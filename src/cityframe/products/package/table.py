@@ -1,10 +1,11 @@
-"""The table of a layer in a package: its columns in Arrow, and the way from and to layer frames.
+"""The tables of a layer in a package: their columns in Arrow, and the way from and to layer frames.
 
-======  ==================================================================
-full    ``uid, valid_from``, attributes, geometry; sorted by uid
-change  ``side, change, uid, valid_from``, attributes, geometry; sorted by
-        uid, and within a uid the row ``before`` first, then ``after``
-======  ==================================================================
+=======  ==========================================================================
+full     ``uid, valid_from, delivery, record, basis``, attributes, geometry; sorted
+         by uid
+sides    ``side, change``, then as in full; sorted by uid, and within a uid the row
+         ``before`` first, then ``after``: the GeoPackage of a change, for people
+=======  ==========================================================================
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,16 +15,17 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute
 import pyproj
 import shapely
 
-from cityframe.core.frames import with_column_types
+from cityframe.core.frames import SYSTEM_COLUMN_TYPES, with_column_types
 from cityframe.errors import DeclarationError
-from cityframe.model.layer import AttributeType, GeometryType, Layer
-from cityframe.products.package.manifest import PackageKind
+from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 
+compute: Any = pyarrow.compute
+"""Its stubs refuse most of what it takes: texts, chunked columns."""
 GEOMETRY = "geometry"
-BEFORE, AFTER = "before", "after"
 GROUP_ROWS = 65536
 """Rows of a Parquet row group, and of all that is read and written at once."""
 
@@ -35,24 +37,46 @@ _ARROW_TYPES: dict[AttributeType, pa.DataType] = {
     AttributeType.DATE: pa.date32(),
     AttributeType.DATETIME: pa.timestamp("us", tz="UTC"),
 }
-_SYSTEM_COLUMNS = {
-    PackageKind.FULL: ("uid",),
-    PackageKind.CHANGE: ("side", "change", "uid"),
+SYSTEM_TYPES: dict[str, pa.DataType] = {
+    "uid": pa.string(),
+    "valid_from": pa.timestamp("us", tz="UTC"),
+    "delivery": pa.string(),
+    "record": pa.int64(),
+    "basis": pa.string(),
 }
+PROVENANCE = ("delivery", "record", "basis")
 _PANDAS_TYPES: dict[pa.DataType, pd.api.extensions.ExtensionDtype] = {
     pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
 
 
-def table_schema(layer: Layer, kind: PackageKind) -> pa.Schema:
+def table_schema(layer: Layer, *, with_sides: bool = False) -> pa.Schema:
     """Return the Arrow schema of a layer's table; geometry is WKB, last, if the layer has any."""
-    fields: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in _SYSTEM_COLUMNS[kind]]
-    fields.append(pa.field("valid_from", pa.timestamp("us", tz="UTC")))
-    fields += [pa.field(one.name, _ARROW_TYPES[one.type]) for one in layer.attributes]
+    sides = ("side", "change") if with_sides else ()
+    fields: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in sides]
+    fields += [pa.field(name, kind) for name, kind in SYSTEM_TYPES.items()]
+    fields += [pa.field(one.name, attribute_type(one)) for one in layer.attributes]
     if layer.geometry is not GeometryType.NONE:
         fields.append(pa.field(GEOMETRY, pa.binary()))
     return pa.schema(fields)
+
+
+def attribute_type(attribute: Attribute) -> pa.DataType:
+    """Return the Arrow type of an attribute's column."""
+    return _ARROW_TYPES[attribute.type]
+
+
+def with_provenance(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the frame with null provenance in columns where none is known."""
+    missing = [name for name in PROVENANCE if name not in frame.columns]
+    if not missing:
+        return frame
+    nulls = {
+        name: pd.Series([None] * len(frame), index=frame.index, dtype=SYSTEM_COLUMN_TYPES[name])
+        for name in missing
+    }
+    return frame.assign(**nulls)
 
 
 def to_batch(frame: gpd.GeoDataFrame, layer: Layer, schema: pa.Schema) -> pa.RecordBatch:

@@ -1,4 +1,4 @@
-"""Count and digest the rows of a layer's table as they pass."""
+"""Count and digest the rows of a layer's full table as they pass."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import pandas as pd
 
 from cityframe.core.digest import LAYER_SUM_BYTES, layer_digest, layer_sum, row_digests
 from cityframe.errors import IntegrityError
-from cityframe.model.change import ChangeKind
 from cityframe.model.layer import Layer
-from cityframe.products.package.manifest import LayerState, PackageKind
-from cityframe.products.package.table import AFTER, BEFORE
+from cityframe.products.package.manifest import LayerState
 
 Digests = npt.NDArray[np.object_]
 _MODULUS = 1 << (8 * LAYER_SUM_BYTES)
+_NULL_TEXT = b"\xff\xff\xff\xff"
+_NULL_NUMBER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,14 @@ class Tally:
     Attributes
     ----------
     rows_digest : str
-        Over the rows in their order; see ``docs/formats/digest.md``.
+        Over the rows in their order; see ``docs/formats/package.md``.
     state : LayerState
-        Count and order-free digest of the rows of the side ``after`` (of a full package: all).
-    changes : mapping of ChangeKind to int
-        Features by kind; empty for a full package.
+        Count and order-free digest of the rows.
     """
 
     rows: int
     rows_digest: str
     state: LayerState
-    changes: dict[ChangeKind, int]
 
 
 class RowCounter:
@@ -48,17 +45,12 @@ class RowCounter:
         File and table, for messages.
     """
 
-    def __init__(self, layer: Layer, kind: PackageKind, where: str) -> None:
-        self._layer = layer
-        self._kind = kind
+    def __init__(self, where: str) -> None:
         self._where = where
         self._rows = 0
         self._hash = hashlib.blake2b(digest_size=16)
-        self._count = 0
         self._sum = 0
-        self._changes: dict[str, int] = {}
         self._last_uid = ""
-        self._last_side = AFTER
 
     def add(self, frame: gpd.GeoDataFrame, digests: Digests) -> None:
         """Add a batch and the digests of its rows.
@@ -66,17 +58,13 @@ class RowCounter:
         Raises
         ------
         IntegrityError
-            If a row is out of order, stands twice, or has a side or kind that is not known.
+            If a row is out of order or stands twice.
         """
         if frame.empty:
             return
         self._check_order(frame)
         self._rows += len(frame)
-        self._hash.update(b"".join(_row_bytes(frame, self._kind, digests)))
-        if self._kind is PackageKind.CHANGE:
-            self._count_changes(frame)
-            digests = digests[(frame["side"] == AFTER).to_numpy()]
-        self._count += len(digests)
+        self._hash.update(b"".join(_row_bytes(frame, digests)))
         self._sum = (self._sum + layer_sum(digests)) % _MODULUS
 
     def total(self) -> Tally:
@@ -84,10 +72,7 @@ class RowCounter:
         return Tally(
             rows=self._rows,
             rows_digest=self._hash.hexdigest(),
-            state=LayerState(count=self._count, digest=layer_digest(self._sum, self._count)),
-            changes={
-                kind: self._changes[kind] for kind in sorted(ChangeKind) if kind in self._changes
-            },
+            state=LayerState(count=self._rows, digest=layer_digest(self._sum, self._rows)),
         )
 
     def _check_order(self, frame: gpd.GeoDataFrame) -> None:
@@ -96,13 +81,7 @@ class RowCounter:
             raise IntegrityError(
                 where=self._where, found="a row without uid or valid_from", expected="both"
             )
-        is_before = np.zeros(len(frame), dtype=bool)
-        if self._kind is PackageKind.CHANGE:
-            is_before = (frame["side"] == BEFORE).to_numpy()
-        former = np.concatenate([[self._last_uid], uids[:-1]])
-        was_before = np.concatenate([[self._last_side == BEFORE], is_before[:-1]])
-        # a uid may follow itself only as its row after
-        in_order = (former < uids) | ((former == uids) & was_before & ~is_before)
+        in_order = np.concatenate([[self._last_uid], uids[:-1]]) < uids
         if not in_order.all():
             uid = uids[int(np.flatnonzero(~in_order)[0])]
             raise IntegrityError(
@@ -111,23 +90,6 @@ class RowCounter:
                 expected="rows sorted by uid, each uid once",
             )
         self._last_uid = uids[-1]
-        self._last_side = BEFORE if is_before[-1] else AFTER
-
-    def _count_changes(self, frame: gpd.GeoDataFrame) -> None:
-        is_before = (frame["side"] == BEFORE).to_numpy()
-        is_new = (frame["change"] == ChangeKind.NEW).to_numpy()
-        known = frame["change"].isin(list(ChangeKind)).to_numpy()
-        wrong = ~known | ~frame["side"].isin([BEFORE, AFTER]).to_numpy() | (is_new & is_before)
-        if wrong.any():
-            row = frame.iloc[int(np.flatnonzero(wrong)[0])]
-            raise IntegrityError(
-                where=f"{self._where} uid {row['uid']}",
-                found=f"side {row['side']!r} with change {row['change']!r}",
-                expected="a kind of change on the side it has",
-            )
-        # each feature once: by its row before, a new one by its row after
-        for kind, count in frame["change"][is_before | is_new].value_counts().items():
-            self._changes[str(kind)] = self._changes.get(str(kind), 0) + int(count)
 
 
 def known_digests(frame: gpd.GeoDataFrame, layer: Layer) -> Digests:
@@ -139,13 +101,23 @@ def known_digests(frame: gpd.GeoDataFrame, layer: Layer) -> Digests:
     return digests
 
 
-def _row_bytes(frame: gpd.GeoDataFrame, kind: PackageKind, digests: Digests) -> list[bytes]:
-    texts = ["side", "change", "uid"] if kind is PackageKind.CHANGE else ["uid"]
-    encoded = [
-        [len(text).to_bytes(4, "little") + text for text in map(str.encode, frame[name])]
-        for name in texts
-    ]
+def _row_bytes(frame: gpd.GeoDataFrame, digests: Digests) -> list[bytes]:
+    texts = [_text_bytes(frame[name]) for name in ("uid", "delivery", "basis")]
     moments = frame["valid_from"].dt.tz_localize(None).to_numpy().astype("datetime64[us]")
-    body = np.ascontiguousarray(moments.astype("<i8")).tobytes()
-    times = [body[8 * row : 8 * row + 8] for row in range(len(frame))]
-    return [b"".join(parts) for parts in zip(*encoded, times, digests, strict=True)]
+    numbers = [
+        _number_bytes(moments.astype("<i8")),
+        _number_bytes(frame["record"].to_numpy(dtype="<i8", na_value=_NULL_NUMBER)),
+    ]
+    return [b"".join(parts) for parts in zip(*texts, *numbers, digests, strict=True)]
+
+
+def _text_bytes(column: pd.Series) -> list[bytes]:
+    return [
+        _NULL_TEXT if pd.isna(text) else len(text.encode()).to_bytes(4, "little") + text.encode()
+        for text in column
+    ]
+
+
+def _number_bytes(numbers: npt.NDArray[np.int64]) -> list[bytes]:
+    body = np.ascontiguousarray(numbers).tobytes()
+    return [body[at : at + 8] for at in range(0, len(body), 8)]

@@ -1,26 +1,29 @@
 """Verify a package: its manifest, its files, its rows, and where it leads from its base."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import geopandas as gpd
-import pandas as pd
-
-from cityframe.core.frames import empty_frame
 from cityframe.errors import DeclarationError, IntegrityError
+from cityframe.products.package.archive import opened
+from cityframe.products.package.build import check_content
+from cityframe.products.package.changes import read_changes, unproved_uids
 from cityframe.products.package.folder import check_files
 from cityframe.products.package.manifest import (
     MANIFEST_FILE,
-    QUALITY_FILE,
+    LayerState,
     PackagedLayer,
     PackageKind,
     PackageManifest,
     read_manifest,
 )
 from cityframe.products.package.merge import merged
-from cityframe.products.package.rows import check_equal, check_rows, layer_frames
+from cityframe.products.package.records import (
+    read_lineage,
+    read_quality,
+    read_redactions,
+)
+from cityframe.products.package.rows import check_equal, digested_frames
+from cityframe.products.package.signing import Trust, check_signature
 from cityframe.products.package.tally import RowCounter
 
 
@@ -42,18 +45,26 @@ class VerifyResult:
     rows: int
 
 
-def verify(folder: Path, *, base: Path | None = None, digest: str | None = None) -> VerifyResult:
+def verify(
+    package: Path,
+    *,
+    base: Path | None = None,
+    digest: str | None = None,
+    trust: Trust | None = None,
+) -> VerifyResult:
     """Verify a package, and a change package against its base.
 
     Parameters
     ----------
-    folder : Path
-        The package.
+    package : Path
+        The package: a folder or a zip.
     base : Path, optional
         For a change package: the full package of the release that it starts from.
     digest : str, optional
-        The manifest's digest as the publisher made it known. Without it a package that was
-        forged whole, manifest included, can't be told from a true one.
+        The manifest's digest as the publisher made it known.
+    trust : Trust, optional
+        The keys that the subscriber trusts: the package must be signed by one in force. With
+        neither, a package that was forged whole can't be told from a true one.
 
     Returns
     -------
@@ -63,32 +74,36 @@ def verify(folder: Path, *, base: Path | None = None, digest: str | None = None)
     Raises
     ------
     IntegrityError
-        At the first thing that is not what the manifest says: file, row, digest, base, result.
+        At the first thing that is not what the manifest says: signature, file, row, digest, base,
+        result.
     DeclarationError
-        If a base is given for a full package.
+        If a base is given for a full package, or there is no such package.
     """
-    manifest = open_package(folder, digest=digest)
-    check_rows(folder, manifest)
-    base_manifest = None
-    if base is not None:
-        base_manifest = open_package(base)
-        check_base(manifest, base_manifest, base)
-        for layer in manifest.layers:
-            _prove_change(folder, manifest, base, base_manifest, layer)
+    with opened(package) as folder:
+        manifest = open_package(folder, digest=digest, trust=trust)
+        check_content(folder, manifest)
+        base_manifest = None
+        if base is not None:
+            with opened(base) as base_folder:
+                base_manifest = _prove(folder, manifest, base_folder)
     return VerifyResult(
         manifest=manifest,
         base=base_manifest,
-        rows=sum(layer.rows for layer in manifest.layers) * len(manifest.formats),
+        rows=sum(layer.rows for layer in manifest.layers)
+        * (len(manifest.formats) if manifest.kind is PackageKind.FULL else 1),
     )
 
 
-def open_package(folder: Path, *, digest: str | None = None) -> PackageManifest:
-    """Read the manifest of a package and check its files, but not yet the rows in them.
+def open_package(
+    folder: Path, *, digest: str | None = None, trust: Trust | None = None
+) -> PackageManifest:
+    """Read the manifest of a package; check its signature and files, but not yet the rows in them.
 
     Raises
     ------
     IntegrityError
-        If a file is missing, too many, damaged or not what the manifest says.
+        If a file is missing, too many, damaged or not what the manifest says, or, where
+        ``trust`` is given, no key in force has signed.
     """
     manifest = read_manifest(folder)
     if digest is not None and manifest.digest != digest:
@@ -98,14 +113,12 @@ def open_package(folder: Path, *, digest: str | None = None) -> PackageManifest:
             expected=digest,
             remedy="this is not the package that was announced: ask the publisher",
         )
+    if trust is not None:
+        check_signature(folder, manifest, trust)
     check_files(folder, manifest)
-    quality = folder / QUALITY_FILE
-    try:
-        is_object = isinstance(json.loads(quality.read_bytes()), dict)
-    except ValueError:
-        is_object = False
-    if not is_object:
-        raise IntegrityError(where=str(quality), found="no JSON object", expected="a JSON object")
+    read_quality(folder)
+    read_lineage(folder)
+    read_redactions(folder)
     return manifest
 
 
@@ -143,26 +156,18 @@ def check_base(change: PackageManifest, base: PackageManifest, where: Path) -> N
             continue
         compared.append((f"layer {name}", after[name], state))
         contract = next(one.contract for one in base.layers if one.contract.name == name)
-        changed = next(one.contract for one in change.layers if one.contract.name == name)
-        compared.append((f"contract of {name}", contract, changed))
+        changed = next(one for one in change.layers if one.contract.name == name)
+        compared.append((f"contract of {name}", contract, changed.former_contract))
     check_equal(str(where), compared)
 
 
-def base_frames(folder: Path, manifest: PackageManifest, name: str) -> Iterator[gpd.GeoDataFrame]:
-    """Read a layer of a full package in batches; nothing if it has no such layer."""
-    layer = manifest.layer(name)
-    if layer is not None:
-        yield from layer_frames(folder, manifest, layer, manifest.formats[0])
-
-
-def change_frame(folder: Path, manifest: PackageManifest, layer: PackagedLayer) -> gpd.GeoDataFrame:
-    """Read a layer's whole table of a change package."""
-    frames = list(layer_frames(folder, manifest, layer, manifest.formats[0]))
-    if not frames:
-        empty = empty_frame(layer.contract, ("change", "uid", "valid_from"))
-        return empty.assign(side=pd.Series(dtype="str"))
-    whole = pd.concat(frames, ignore_index=True)
-    return gpd.GeoDataFrame(whole, geometry="geometry", crs=layer.contract.crs)
+def _prove(folder: Path, manifest: PackageManifest, base: Path) -> PackageManifest:
+    """Prove a change against its base, layer by layer."""
+    base_manifest = open_package(base)
+    check_base(manifest, base_manifest, base)
+    for layer in manifest.layers:
+        _prove_change(folder, manifest, base, base_manifest, layer)
+    return base_manifest
 
 
 def _prove_change(
@@ -172,17 +177,21 @@ def _prove_change(
     base_manifest: PackageManifest,
     layer: PackagedLayer,
 ) -> None:
-    """Apply a layer's change to the base; compare the result and the base with the manifests."""
+    """Lay a layer's change over the base; compare the result and the base with the manifests."""
     name = layer.contract.name
     where = f"{base} layer {name}"
-    before = RowCounter(layer.contract, PackageKind.FULL, where)
-    after = RowCounter(layer.contract, PackageKind.FULL, f"{where}, changed")
-    frames = base_frames(base, base_manifest, name)
-    for step in merged(frames, change_frame(folder, manifest, layer), layer.contract, where):
+    before, after = RowCounter(where), RowCounter(f"{where}, changed")
+    frames = digested_frames(base, base_manifest, name)
+    changes = read_changes(folder, manifest, name)
+    unproved = unproved_uids(read_redactions(folder), name)
+    for step in merged(frames, changes, layer, where, unproved):
         before.add(step.before, step.before["digest"].to_numpy())
         after.add(step.after, step.after["digest"].to_numpy())
+    nothing = LayerState(count=0, digest=RowCounter(where).total().state.digest)
     tally = before.total()
-    compared: list[tuple[str, object, object]] = [("state after", after.total().state, layer.after)]
+    compared: list[tuple[str, object, object]] = [
+        ("state after", after.total().state, layer.after or nothing)
+    ]
     if (base_layer := base_manifest.layer(name)) is not None:
         compared.append(("state", tally.state, base_layer.after))
         compared.append(("rows digest", tally.rows_digest, base_layer.rows_digest))
