@@ -110,7 +110,7 @@ def old_store(tmp_path: Path, buildings: Layer) -> Path:
 
 
 def test_a_store_of_the_first_layout_is_refused_with_the_remedy(old_store: Path) -> None:
-    with pytest.raises(DeclarationError, match="layout 0001.*cityframe migrate"):
+    with pytest.raises(DeclarationError, match=r"layout 0001.*cityframe migrate"):
         open_framework(old_store).releases()
 
 
@@ -176,5 +176,5 @@ def test_a_store_of_a_newer_layout_is_refused(
     release([("u1", "new", 0, 1)])
     with framework.home.transaction() as connection:
         connection.exec_driver_sql("UPDATE cf_layout SET version_num = '9999'")
-    with pytest.raises(DeclarationError, match="layout 9999.*a newer cityframe"):
+    with pytest.raises(DeclarationError, match=r"layout 9999.*a newer cityframe"):
         Framework(framework.home).releases()
