@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 from shapely.errors import ShapelyError
 
@@ -112,10 +111,10 @@ def _regular(wkb: "pa.LargeBinaryArray", layer: Layer) -> RaggedGeometry:
     values, length = chosen(wkb, rows), length[rows]
     counts = np.ones(len(rows), dtype=np.int64)
     if has_count:
-        counts = _numbers(values, len(head), body, "<u4").astype(np.int64)
+        counts = _heads(values, body)[:, len(head) :].copy().view("<u4").ravel().astype(np.int64)
     good = np.flatnonzero((counts > 0) & (length == body + counts * 8 * width))
     values, rows, counts = chosen(values, good), rows[good], counts[good]
-    coordinates = _numbers(values, body, int(length.max(initial=body)), "<f8").reshape(-1, width)
+    coordinates = _tails(values, body).view("<f8").reshape(-1, width)
     offsets = offsets_of(counts)
     proper = np.flatnonzero(_is_proper(coordinates, offsets, layer.geometry))
     if len(proper) < len(rows):
@@ -194,8 +193,16 @@ def _ragged(
     return coordinates, tuple(levels)
 
 
-def _numbers(values: "pa.LargeBinaryArray", start: int, stop: int, kind: str) -> npt.NDArray[Any]:
-    """Return a slice of each value's bytes, all on end, as numbers."""
-    # without a stop, or with one far off, the function fails
-    _, content = content_of(pc.binary_slice(values, start, stop))
-    return content.view(kind)
+def _heads(values: "pa.LargeBinaryArray", stop: int) -> npt.NDArray[np.uint8]:
+    """Return the first bytes of each value, one row each."""
+    offsets, content = content_of(values)
+    return content[offsets[:-1, None] + np.arange(stop)]
+
+
+def _tails(values: "pa.LargeBinaryArray", start: int) -> npt.NDArray[np.uint8]:
+    """Return the bytes of each value from ``start`` on, all on end."""
+    # Arrow's binary_slice makes room for all values to be as long as the longest
+    offsets, content = content_of(values)
+    is_kept = np.ones(len(content), dtype=bool)
+    is_kept[offsets[:-1, None] + np.arange(start)] = False
+    return content[is_kept]
