@@ -1,6 +1,7 @@
 """The framework: all layers, all releases, both time axes. This module reads it."""
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from cityframe.store.tables import (
     CONTRACT,
     DUE,
     LINEAGE,
+    REDACTION,
     RELEASE,
     RELEASE_LAYER,
     SYSTEM_COLUMNS,
@@ -365,9 +367,10 @@ class Framework:
         Returns
         -------
         before, after : Table
-            The rows that only one of the two releases has in its state, and both rows of features
-            that fell due in between: `as_of_arrow` and ``record, basis, change,
-            has_new_attributes``.
+            The rows that only one of the two releases has in its state, both rows of features
+            that fell due in between, and rows redacted in between: `as_of_arrow` and ``record,
+            basis, change, has_new_attributes``. The digests are those of either release: what a
+            redaction cleared is gone on both sides, but its digests differ.
         ended_by : dict
             Of each touched uid that the later release does not have: what ended the last period
             that it knows of; None if it knows of none.
@@ -383,9 +386,11 @@ class Framework:
         columns = history_table(layer).c
         if low is not None:
             closed = self._is_changed(layer, low, high, columns.release_to)
-            early = self._table(layer, names, self._in_state(layer, low) & closed)
+            early = self._table(layer, ("fid", *names), self._in_state(layer, low) & closed)
+            early = self._with_digests_of(low, layer, early).drop_columns("fid")
         opened = self._is_changed(layer, low, high, columns.release_from)
-        late = self._table(layer, names, self._in_state(layer, high) & opened)
+        late = self._table(layer, ("fid", *names), self._in_state(layer, high) & opened)
+        late = self._with_digests_of(high, layer, late).drop_columns("fid")
         there = set(late.column("uid").to_pandas())
         gone = [uid for uid in self.touched_uids(layer, older, newer) if uid not in there]
         ended_by = self._ended_by(layer, high, gone)
@@ -399,6 +404,17 @@ class Framework:
         columns = history_table(layer).c
         changed = self._is_changed(layer, low, high, columns.release_from, columns.release_to)
         return sorted(self._table(layer, ["uid"], changed).column("uid").unique().to_pandas())
+
+    def redactions(self, release: int) -> list[dict[str, Any]]:
+        """Return ``layer, uid, attributes, decision`` of what a release cleared, sorted by uid."""
+        if not self.exists:
+            return []
+        names = (REDACTION.c.layer, REDACTION.c.uid, REDACTION.c.attributes, REDACTION.c.decision)
+        query = sa.select(*names).distinct().where(REDACTION.c.release == release)
+        with self.home.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        found = [{**row, "attributes": json.loads(row["attributes"])} for row in rows]
+        return sorted(found, key=lambda one: (one["layer"], one["uid"]))
 
     def due_uids(self, layer: Layer, after: str, until: str) -> list[str]:
         """Return uids with a row that begins or ends in (after, until], as dated in advance."""
@@ -457,13 +473,20 @@ class Framework:
     def _is_changed(
         self, layer: Layer, low: Release | None, high: Release, *columns: sa.ColumnElement[int]
     ) -> sa.ColumnElement[bool]:
-        """Choose rows where a column names a release in (low, high], and all of uids due then."""
+        """Choose rows where a column names a release in (low, high], or redacted or due then."""
         table = history_table(layer)
         first = low.number if low else 0
         parts = [
             sa.select(table.c.fid).where(column > first, column <= high.number)
             for column in columns
         ]
+        parts.append(
+            sa.select(REDACTION.c.row).where(
+                REDACTION.c.layer == layer.name,
+                REDACTION.c.release > first,
+                REDACTION.c.release <= high.number,
+            )
+        )
         if low:
             moments = sorted((low.valid_at, high.valid_at))
             due = sa.select(DUE.c.uid).where(
@@ -471,6 +494,23 @@ class Framework:
             )
             parts.append(sa.select(table.c.fid).where(table.c.uid.in_(due)))
         return table.c.fid.in_(sa.union(*parts))
+
+    def _with_digests_of(self, release: Release, layer: Layer, rows: pa.Table) -> pa.Table:
+        """Return rows (``fid``, ``digest``) with the digests from before later redactions."""
+        query = (
+            sa.select(REDACTION.c.row, REDACTION.c.digest_before)
+            .where(REDACTION.c.layer == layer.name, REDACTION.c.release > release.number)
+            .order_by(REDACTION.c.release.desc())
+        )
+        with self.home.engine.connect() as connection:
+            # the oldest of the later ones is the last to be entered
+            before = {row: bytes(digest) for row, digest in connection.execute(query)}
+        if not before:
+            return rows
+        fids, digests = (rows.column(name).to_pylist() for name in ("fid", "digest"))
+        then = [before.get(fid, digest) for fid, digest in zip(fids, digests, strict=True)]
+        place = rows.column_names.index("digest")
+        return rows.set_column(place, "digest", pa.array(then, pa.binary()))
 
     def _ended_by(
         self, layer: Layer, release: Release, uids: Sequence[str]
