@@ -196,7 +196,8 @@ def _ragged(
 def _heads(values: "pa.LargeBinaryArray", stop: int) -> npt.NDArray[np.uint8]:
     """Return the first bytes of each value, one row each."""
     offsets, content = content_of(values)
-    return content[offsets[:-1, None] + np.arange(stop)]
+    heads: npt.NDArray[np.uint8] = content[offsets[:-1, None] + np.arange(stop)]
+    return heads
 
 
 def _tails(values: "pa.LargeBinaryArray", start: int) -> npt.NDArray[np.uint8]:
