@@ -1,0 +1,83 @@
+"""A package as it came: opened, verified, and signed by a key that is trusted."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from cityframe.core.arrow_rows import row_schema, to_arrow
+from cityframe.products.package import opened, read_changes, verify
+from cityframe.products.package.manifest import SIGNATURE_FILE, PackagedLayer, PackageManifest
+from cityframe.products.package.records import Redaction, read_redactions
+from cityframe.products.package.rows import layer_frames
+from cityframe.products.signature import PackageStatement, SignedStatement, TrustStore
+
+
+@dataclass(frozen=True)
+class Received:
+    """A package that may be applied.
+
+    Attributes
+    ----------
+    where : str
+        The package, for messages.
+    key_id : str
+        The trusted key that signed it.
+    """
+
+    folder: Path
+    where: str
+    manifest: PackageManifest
+    key_id: str
+    redactions: tuple[Redaction, ...]
+
+    def changes(self, layer: PackagedLayer) -> pa.Table:
+        """Return the change table of a layer."""
+        return read_changes(self.folder, self.manifest, layer.contract.name)
+
+    def rows(self, layer: PackagedLayer) -> Iterator[pa.RecordBatch]:
+        """Read a layer of a full package: ``uid``, ``valid_from``, attributes, ``geom``."""
+        system = ("uid", "valid_from")
+        # so that a layer without features has its columns, too
+        yield pa.RecordBatch.from_pylist([], schema=row_schema(layer.contract, system))
+        for frame in layer_frames(self.folder, self.manifest, layer, self.manifest.formats[0]):
+            yield from to_arrow(frame, layer.contract, system).combine_chunks().to_batches()
+
+    def redactions_of(self, layer: str) -> list[Redaction]:
+        """Return the redactions in a layer."""
+        return [one for one in self.redactions if one.layer == layer]
+
+
+@contextmanager
+def received(package: Path, trust: TrustStore, at: dt.datetime) -> Iterator[Received]:
+    """Open a package, a folder or a zip, and verify all of it.
+
+    Parameters
+    ----------
+    at : datetime
+        The present, with offset.
+
+    Raises
+    ------
+    IntegrityError
+        If it is not what it claims, or not signed by a key that is trusted for its release.
+    """
+    with opened(package) as folder:
+        manifest = verify(folder, trust=trust).manifest
+        # again, for what verifying does not say: who signed, and whether the key is still good
+        signer = trust.check(
+            SignedStatement.read(folder / SIGNATURE_FILE),
+            release=manifest.release.number,
+            expected=PackageStatement,
+            at=at,
+        )
+        yield Received(
+            folder=folder,
+            where=str(package),
+            manifest=manifest,
+            key_id=signer.key.id,
+            redactions=read_redactions(folder),
+        )
