@@ -353,7 +353,7 @@ def _added_rows(
         }
         for name, values in periods.items():
             changes = changes.set_column(changes.column_names.index(name), name, values)
-        ended_by = pa.array(part["ended_by"].tolist(), pa.string())
+        ended_by = pa.array(part["ended_by"], pa.string(), from_pandas=True)
         rows = _history_rows(changes, work.layer, number, ended_by)
         work.opened.append(rows.column("seal").combine_chunks())
         yield rows
