@@ -4,6 +4,7 @@
 
     CityframeError                 exit 1  anything unforeseen
     ├── DeclarationError           exit 2  mend the declaration or the call
+    │   └── PrunedError                    what is asked for was pruned on purpose
     ├── SourceUnreachableError     exit 3  try again later
     ├── StoppedError               exit 4  look at the findings, then decide
     │   ├── QuarantinedError               a delivery was set aside whole
@@ -53,6 +54,10 @@ class DeclarationError(CityframeError):
     """A declaration in the workspace or the call itself is wrong: mend it."""
 
     exit_code = 2
+
+
+class PrunedError(DeclarationError):
+    """The bytes asked for were pruned on purpose: ask for something else, or a backup."""
 
 
 class SourceUnreachableError(CityframeError):

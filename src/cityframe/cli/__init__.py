@@ -27,6 +27,7 @@ from cityframe.cli import (
     key,
     migrate,
     package,
+    prune,
     pull,
     release,
     report,
@@ -38,7 +39,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, key, migrate,
+    package, report, key, migrate, prune,
 )  # fmt: skip
 
 

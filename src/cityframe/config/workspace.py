@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import Field
+
 from cityframe.config.cycle import Series
 from cityframe.config.document import Declaration, line_of, read_declaration, read_yaml
 from cityframe.config.rule import Rule, RuleFile
@@ -17,6 +19,20 @@ from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
 
 WORKSPACE_FILE = "cityframe.yaml"
+
+
+class Retention(Declaration):
+    """``retention:`` in ``cityframe.yaml``: what `cityframe prune` may remove, and when.
+
+    Each is a number of whole days; what is left out is kept for ever. ``landed_days`` is the age
+    of landed bytes since they landed; ``candidate_days`` and ``working_days`` are the ages of
+    candidates and of the working files of deliveries since their cycle ended.
+    """
+
+    # strict: `true` is not one day
+    landed_days: int | None = Field(default=None, ge=1, strict=True)
+    candidate_days: int | None = Field(default=None, ge=1, strict=True)
+    working_days: int | None = Field(default=None, ge=1, strict=True)
 
 
 class WorkspaceFile(Declaration):
@@ -33,6 +49,7 @@ class WorkspaceFile(Declaration):
     framework: str = ""
     signing_key: str = ""
     time_zone: str = "Asia/Shanghai"
+    retention: Retention = Retention()
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,8 @@ class Workspace:
         Where the framework is if it is not in the store's folder.
     signing_key : Path or None
         The key that signs packages.
+    retention : Retention
+        What may be pruned, and when.
     places : mapping of str to str
         ``file:line`` of each rule by its id, for messages.
     """
@@ -59,6 +78,7 @@ class Workspace:
     store: Path
     framework_url: str | None
     signing_key: Path | None
+    retention: Retention
     layers: Mapping[str, Layer]
     sources: Mapping[str, Source]
     rules: tuple[Rule, ...]
@@ -132,6 +152,7 @@ def read_workspace(root: Path) -> Workspace:
         time_zone=head.time_zone,
         store=root / expand(head.store, where=str(root / WORKSPACE_FILE)),
         signing_key=_path(root, expand(head.signing_key, where=str(root / WORKSPACE_FILE))),
+        retention=head.retention,
         framework_url=expand(head.framework, where=str(root / WORKSPACE_FILE)) or None,
         layers={schema.name: schema.layer() for schema in schemas.values()},
         sources={source.name: source for source in sources.values()},

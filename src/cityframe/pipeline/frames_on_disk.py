@@ -8,6 +8,7 @@ import pandas as pd
 from cityframe.core.frames import with_column_types
 from cityframe.model.layer import Layer
 from cityframe.pipeline.city import replaced_whole
+from cityframe.store.pruned import require_kept
 
 
 def write_frame(path: Path, frame: gpd.GeoDataFrame) -> None:
@@ -17,7 +18,15 @@ def write_frame(path: Path, frame: gpd.GeoDataFrame) -> None:
 
 
 def read_frame(path: Path, layer: Layer | None = None) -> gpd.GeoDataFrame:
-    """Read a frame with geometry; with the column types of a layer's contract if it is given."""
+    """Read a frame with geometry; with the column types of a layer's contract if it is given.
+
+    Raises
+    ------
+    PrunedError
+        If it was pruned.
+    """
+    if not path.exists():
+        require_kept(path.parent)
     frame = gpd.read_parquet(path)
     return frame if layer is None else with_column_types(frame, layer)
 

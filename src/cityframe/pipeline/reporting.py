@@ -20,6 +20,7 @@ from cityframe.pipeline.plan import cycle_state, read_plan, source_of
 from cityframe.pipeline.staging import candidate_frames, candidate_of, check_results
 from cityframe.products.report import ReportFiles, write_report
 from cityframe.store.candidate import Candidate, read_changes_in_effect
+from cityframe.store.pruned import require_kept
 
 REPORT_FILE = "report.json"
 CONTEXT_FEATURES = 4000
@@ -109,7 +110,9 @@ def _frames_by_layer(city: City, cycle: str, what: str) -> dict[str, gpd.GeoData
         for feed in account.feeds:
             name = feed.partition("-")[2]
             parts.setdefault(name, []).append(read_frame(folder / f"{feed}.{what}.parquet"))
-    for path in sorted((city.cycle_folder(cycle) / "candidate").glob(f"*.{what}.parquet")):
+    candidate_folder = city.cycle_folder(cycle) / "candidate"
+    require_kept(candidate_folder)
+    for path in sorted(candidate_folder.glob(f"*.{what}.parquet")):
         parts.setdefault(path.name.partition(".")[0], []).append(read_frame(path))
     return {
         name: _concat([part for part in frames if len(part)], city.workspace.layer(name))

@@ -5,14 +5,12 @@ The layout on disk and the manifest are specified in ``docs/formats/delivery.md`
 
 import datetime as dt
 import fcntl
-import hashlib
 import json
 import os
 import re
 import shutil
-import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,12 +23,21 @@ from cityframe.errors import (
     SourceUnreachableError,
 )
 from cityframe.model.delivery import Delivery, DeliveryFile
+from cityframe.store.landed_files import digest_of, digested, plain_files, walk
+from cityframe.store.pruned import (
+    NOTE_FILE,
+    PruneNote,
+    pruned_error,
+    read_note,
+    sync_folder,
+    write_note,
+)
 
 MANIFEST_FORMAT = "cityframe-delivery/1"
 MANIFEST = "manifest.json"
 FILES = "files"
 _RECEIVING = ".receiving"
-_CHUNK = 1 << 20
+_PRUNED = ".pruned"
 _ID = re.compile(r"(?P<source>[a-z][a-z0-9_]*)\.[0-9a-f]{16}")
 _READ_ONLY = 0o444
 
@@ -39,7 +46,8 @@ class Archive:
     """Deliveries as ``SOURCE/DELIVERY_ID/`` under one folder, each immutable.
 
     A delivery becomes visible by one rename after all its bytes are safe on disk, so that a
-    process killed at any moment leaves a whole delivery or none.
+    process killed at any moment leaves a whole delivery or none. A delivery whose bytes were
+    pruned keeps its manifest.
 
     Parameters
     ----------
@@ -94,14 +102,15 @@ class Archive:
         -------
         tuple of Delivery and bool
             The delivery, and whether it is new. The same bytes are the same delivery, whose
-            first manifest stays.
+            first manifest stays; if its bytes were pruned for their age, they are there again.
 
         Raises
         ------
         SourceUnreachableError
             If nothing was received.
         QuarantinedError
-            If the folder holds a link, a special file or a name that is not plain.
+            If the folder holds a link, a special file or a name that is not plain, or the bytes
+            were pruned by order of a decision.
         IntegrityError
             If another delivery of the same id has other bytes.
         """
@@ -111,7 +120,7 @@ class Archive:
                 where=str(folder),
                 expected="the folder of Archive.receiving",
             )
-        files = tuple(_digested(folder, path) for path in _plain_files(folder))
+        files = tuple(digested(folder, path) for path in plain_files(folder))
         if not files:
             raise SourceUnreachableError(
                 found="the pull brought no file",
@@ -119,7 +128,7 @@ class Archive:
                 expected="at least one file",
                 remedy="look whether the source has written its export, then pull again",
             )
-        digest = _digest(files)
+        digest = digest_of(files)
         delivery = Delivery(
             id=f"{source}.{digest[:16]}",
             source=source,
@@ -160,20 +169,65 @@ class Archive:
             ) from error
 
     def files(self, delivery_id: str) -> Path:
-        """Return the folder with the landed bytes of a delivery; not to be written to."""
+        """Return the folder with the landed bytes of a delivery; not to be written to.
+
+        Raises
+        ------
+        PrunedError
+            If they were pruned; with when, by whom and why.
+        """
+        note = self.pruned(delivery_id)
+        if note is not None:
+            raise pruned_error(
+                self._folder(delivery_id),
+                note,
+                remedy="its manifest stays; the bytes are in a backup, or have the source deliver",
+            )
         return self._folder(delivery_id) / FILES
+
+    def pruned(self, delivery_id: str) -> PruneNote | None:
+        """Return how the bytes of a delivery were pruned; None while they are there."""
+        folder = self._folder(delivery_id)
+        # a note beside the bytes is of a pruning or a landing that was killed: the bytes count
+        return None if (folder / FILES).exists() else read_note(folder)
+
+    def is_pruned(self, delivery_id: str) -> bool:
+        """Tell whether the bytes of a delivery were pruned, so that only its manifest is left."""
+        return self.pruned(delivery_id) is not None
+
+    def prune(self, delivery_id: str, note: PruneNote) -> None:
+        """Remove the bytes of a delivery; its manifest and the note stay.
+
+        All bytes vanish by one rename. What an earlier call had no time to delete is deleted too.
+
+        Raises
+        ------
+        DeclarationError
+            If there is no such delivery.
+        """
+        self.get(delivery_id)
+        folder, area = self._folder(delivery_id), self.root / _PRUNED
+        write_note(folder, note)
+        if (folder / FILES).exists():
+            area.mkdir(exist_ok=True)
+            (folder / FILES).rename(tempfile.mkdtemp(prefix=f"{delivery_id}-", dir=area))
+            sync_folder(folder)
+        if area.exists():
+            shutil.rmtree(area)
 
     def verify(self, delivery_id: str) -> Delivery:
         """Read all bytes of a delivery again and return its manifest.
 
         Raises
         ------
+        PrunedError
+            If they were pruned; with when, by whom and why.
         IntegrityError
             If a file has other bytes than when it landed, is missing or has been added.
         """
         delivery = self.get(delivery_id)
         folder = self.files(delivery_id)
-        present = {path.relative_to(folder).as_posix() for path in _walk(folder)}
+        present = {path.relative_to(folder).as_posix() for path in walk(folder)}
         declared = {file.path: file for file in delivery.files}
         for name in sorted(present ^ declared.keys()):
             raise IntegrityError(
@@ -182,7 +236,7 @@ class Archive:
                 remedy="restore the delivery from a backup",
             )
         for name, file in declared.items():
-            now = _digested(folder, folder / name)
+            now = digested(folder, folder / name)
             if now != file:
                 raise IntegrityError(
                     found=f"the bytes changed: SHA-256 {now.sha256}, {now.size} bytes",
@@ -214,10 +268,9 @@ class Archive:
         target = self._folder(delivery.id)
         if not target.exists():
             _write_manifest(place / MANIFEST, delivery)
-            for folder in [*(p for p in place.rglob("*") if p.is_dir()), place]:
-                _sync(folder)
+            _sync_folders(place)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(self.root)
+            sync_folder(self.root)
             try:
                 place.rename(target)
             except OSError:
@@ -225,7 +278,7 @@ class Archive:
                 if not target.exists():
                     raise
             else:
-                _sync(target.parent)
+                sync_folder(target.parent)
                 return delivery, True
         landed = self.get(delivery.id)
         if landed.digest != delivery.digest:
@@ -235,7 +288,26 @@ class Archive:
                 expected=delivery.digest,
                 remedy="move the older delivery away",
             )
+        note = self.pruned(delivery.id)
+        if note is not None:
+            _restore(place, target, landed, note)
         return landed, False
+
+
+def _restore(place: Path, target: Path, delivery: Delivery, note: PruneNote) -> None:
+    """Put received bytes where those of a pruned delivery were."""
+    if note.by_order:
+        raise QuarantinedError(
+            where=delivery.id,
+            found=f"bytes that were pruned at {note.pruned_at} by {note.who}: {note.why}",
+            expected="a delivery without what was ordered to go",
+            remedy="have the source mend its export, then pull again",
+        )
+    _make_read_only(place, delivery)
+    _sync_folders(place)
+    (place / FILES).rename(target / FILES)
+    (target / NOTE_FILE).unlink()
+    sync_folder(target)
 
 
 def _remove_dead(area: Path) -> None:
@@ -267,60 +339,6 @@ def _locked(path: Path, *, wait: bool) -> Iterator[None]:
         yield
 
 
-def _walk(folder: Path) -> list[Path]:
-    return [
-        Path(parent, name)
-        for parent, folders, names in os.walk(folder)
-        for name in [*names, *(one for one in folders if Path(parent, one).is_symlink())]
-    ]
-
-
-def _plain_files(folder: Path) -> list[Path]:
-    """Return all files of a folder in the order of their paths; refuse all but plain ones."""
-    for path in _walk(folder):
-        name = path.relative_to(folder).as_posix()
-        about = path.lstat()
-        if stat.S_ISLNK(about.st_mode) or not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
-            raise QuarantinedError(
-                found="a link or a special file",
-                where=name,
-                expected="plain files only",
-                remedy="have the source deliver the file itself",
-            )
-        if not _is_plain_name(name):
-            raise QuarantinedError(
-                found=f"a name that is not plain: {name!r}",
-                where=ascii(name),
-                expected="UTF-8 without '..', backslash and control characters",
-                remedy="have the source rename it",
-            )
-    return sorted(_walk(folder), key=lambda path: path.relative_to(folder).as_posix().encode())
-
-
-def _is_plain_name(name: str) -> bool:
-    is_text = not any("\ud800" <= letter <= "\udfff" for letter in name)
-    is_printable = not any(ord(letter) < 32 or ord(letter) == 127 for letter in name)
-    return is_text and is_printable and "\\" not in name and ".." not in name.split("/")
-
-
-def _digested(folder: Path, path: Path) -> DeliveryFile:
-    """Read a file once: its size, its digest; its bytes are safe on disk afterwards."""
-    sha256, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha256.update(chunk)
-            size += len(chunk)
-        os.fsync(file.fileno())
-    return DeliveryFile(path.relative_to(folder).as_posix(), size, sha256.hexdigest())
-
-
-def _digest(files: Sequence[DeliveryFile]) -> str:
-    sha256 = hashlib.sha256()
-    for file in sorted(files, key=lambda one: one.path.encode()):
-        sha256.update(f"{file.path}\0{file.sha256}\n".encode())
-    return sha256.hexdigest()
-
-
 def _utc(moment: dt.datetime, what: str) -> str:
     if moment.tzinfo is None:
         raise DeclarationError(
@@ -329,9 +347,18 @@ def _utc(moment: dt.datetime, what: str) -> str:
     return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
-def _write_manifest(path: Path, delivery: Delivery) -> None:
+def _make_read_only(place: Path, delivery: Delivery) -> None:
     for file in delivery.files:
-        (path.parent / FILES / file.path).chmod(_READ_ONLY)
+        (place / FILES / file.path).chmod(_READ_ONLY)
+
+
+def _sync_folders(place: Path) -> None:
+    for folder in [*(path for path in place.rglob("*") if path.is_dir()), place]:
+        sync_folder(folder)
+
+
+def _write_manifest(path: Path, delivery: Delivery) -> None:
+    _make_read_only(path.parent, delivery)
     body = {"format": MANIFEST_FORMAT, **asdict(delivery)}
     with path.open("w", encoding="utf-8") as out:
         json.dump(body, out, ensure_ascii=False, indent=2, sort_keys=True)
@@ -348,16 +375,8 @@ def _delivery(body: dict[str, Any], delivery_id: str) -> Delivery:
         raise ValueError(message)
     fields["files"] = tuple(DeliveryFile(**file) for file in fields["files"])
     delivery = Delivery(**fields)
-    digest = _digest(delivery.files)
+    digest = digest_of(delivery.files)
     if delivery.digest != digest or delivery_id != f"{delivery.source}.{digest[:16]}":
         message = "the digest is not that of the files listed"
         raise ValueError(message)
     return delivery
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -29,6 +29,7 @@ from cityframe.store import contract as contract_form
 from cityframe.store.chain import LINEAGE_COLUMNS, sha256
 from cityframe.store.framework import Framework, valid_time_text
 from cityframe.store.layer_plan import microseconds, plan_changes, plan_restore
+from cityframe.store.pruned import require_kept
 from cityframe.store.release_rows import LayerState, canonical
 from cityframe.store.timeline import in_effect
 
@@ -88,8 +89,11 @@ class Candidate:
         return bool(self.layers or self.contracts)
 
     def path(self, layer: str) -> Path:
-        """Return the file with a layer's changes."""
-        return self.folder / f"{layer}.parquet"
+        """Return the file with a layer's changes, or raise `PrunedError` if it was pruned."""
+        path = self.folder / f"{layer}.parquet"
+        if not path.exists():
+            require_kept(self.folder)
+        return path
 
 
 def write_candidate(
