@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import shutil
 import sqlite3
 import uuid
 from contextlib import closing
@@ -157,22 +158,32 @@ class Framework:
         return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(shapes, crs=layer.crs))
 
     def full(self, number, **options):
+        """Build a full package; each call gives a copy of its own."""
+        return self._copy(f"full-{number}", options, self._build_full, number)
+
+    def change(self, number, **options):
+        """Build a change package; each call gives a copy of its own."""
+        return self._copy(f"change-{number}", options, self._build_change, number)
+
+    def _copy(self, name, options, build, number):
+        built = self.folder / (f"{name}-{uuid.uuid4().hex}" if options else name)
+        if not built.exists():
+            build(built, number, **options)
+        return shutil.copytree(built, self.folder / f"{name}-{uuid.uuid4().hex}")
+
+    def _build_full(self, path, number, **options):
         contents = [
             LayerContent(layer, [self._with_digests(name, number, options.get("kept"))])
             for name, layer in self.contracts[number - 1].items()
         ]
         options.pop("kept", None)
-        path = self.folder / f"{self.kind}{number}-full"
         build_full(path, self.releases[number - 1], contents, **self._head(number, options))
-        return path
 
-    def change(self, number, **options):
+    def _build_change(self, path, number, **options):
         kept, withheld = options.pop("kept", None), options.pop("withheld", {})
         deltas = [self._delta(name, number, kept, withheld) for name in self.contracts[number - 1]]
-        path = self.folder / f"{self.kind}{number}-change"
         release, parent = self.releases[number - 1], self.releases[number - 2]
         build_change(path, release, parent, deltas, **self._head(number, options))
-        return path
 
     def _head(self, number, options):
         title = Title(zh="示范市空间框架", en="Framework of Demo City")
@@ -249,8 +260,9 @@ class Database:
         return [tuple(row) for row in rows]
 
     def dump(self, *tables):
-        """Return all rows of tables, sorted, geometry as it is stored."""
-        return {table: sorted(self.run(f"SELECT * FROM {{}}{table}"), key=repr) for table in tables}
+        """Return all rows of tables, sorted; geometry without a GeoPackage's header."""
+        found = {table: self.run(f"SELECT * FROM {{}}{table}") for table in tables}
+        return {table: sorted(map(_bare, rows), key=repr) for table, rows in found.items()}
 
 
 def _bare(row):
@@ -264,41 +276,48 @@ def _geopackage(path):
     return connection
 
 
-@pytest.fixture(params=["geopackage", "postgis"])
-def database(request, tmp_path):
-    if request.param == "geopackage":
-        path = tmp_path / "own.gpkg"
-        return Database(str(path), lambda: _geopackage(path), "")
-    url = request.getfixturevalue("postgis_url")
-    schema = f"own_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-    return Database(f"{url}?schema={schema}", lambda: psycopg.connect(url), schema)
+@pytest.fixture
+def geopackage(tmp_path):
+    path = tmp_path / "own.gpkg"
+    return Database(str(path), lambda: _geopackage(path), "")
 
 
 @pytest.fixture
-def make_key(tmp_path, monkeypatch):
-    monkeypatch.delenv("CITYFRAME_KEY_PASSPHRASE", raising=False)
+def postgis(postgis_url):
+    schema = f"own_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgis_url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    return Database(f"{postgis_url}?schema={schema}", lambda: psycopg.connect(postgis_url), schema)
 
-    def make(name):
-        path = tmp_path / f"{name}.pem"
-        SigningKey.create(path, name=name, at=AT)
+
+@pytest.fixture(params=["geopackage", "postgis"])
+def database(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def make_key(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+
+    def make(name, **options):
+        path = folder / f"{name}-{uuid.uuid4().hex}.pem"
+        SigningKey.create(path, name=name, at=AT, **options)
         return SigningKey.read(path), PublicKey.read(public_path(path))
 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def publisher(make_key):
     return make_key("publisher")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trust(publisher):
     return TrustStore().trust(publisher[1], at=AT)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def own_key(make_key):
     return make_key("subscriber")
 
@@ -314,10 +333,10 @@ def answer(own_key, tmp_path):
     return make
 
 
-@pytest.fixture
-def framework(tmp_path, publisher):
-    """Three releases: rows of all kinds of change, in layers with and without geometry."""
-    city = Framework(tmp_path, publisher[0])
+@pytest.fixture(scope="session")
+def framework(tmp_path_factory, publisher):
+    """Four releases: rows of all kinds of change, in layers with and without geometry."""
+    city = Framework(tmp_path_factory.mktemp("framework"), publisher[0])
     city.commit(
         buildings={f"b{n}": building(20 * n, floors=n) for n in range(1, 8)},
         pipes={"p1": pipe(), "p2": pipe(3.5, material=None)},
@@ -337,13 +356,16 @@ def framework(tmp_path, publisher):
         buildings={"b3": building(60), "b9": building(301, floors=9), "b4": None},
         permits={"m2": None},
     )
+    city.commit(permits={"m5": {"holder": "赵"}})
     return city
 
 
 @pytest.fixture
 def make_framework(tmp_path, publisher):
-    def make(kind, *layers, key=None):
-        return Framework(tmp_path, key or publisher[0], layers or (BUILDINGS,), kind)
+    def make(kind, *layers):
+        folder = tmp_path / kind
+        folder.mkdir()
+        return Framework(folder, publisher[0], layers or (BUILDINGS,), kind)
 
     return make
 

@@ -1,5 +1,6 @@
 """What a database refuses; each time its rows stay as they were."""
 
+import datetime as dt
 import json
 import shutil
 
@@ -33,7 +34,6 @@ def refused(subscribed, trust, at):
 
 
 def test_a_gap_names_the_missing_releases(framework, refused):
-    framework.commit(permits={"m5": {"holder": "赵"}})
     refused(framework.change(4), DeclarationError, "apply first the packages of releases 2, 3")
 
 
@@ -104,10 +104,17 @@ def test_a_revoked_key_is_refused(framework, refused, publisher, make_key, at):
     key, public = make_key("second")
     store = TrustStore().trust(publisher[1], at=at).trust(public, at=at)
     revoked = key.sign(RevocationStatement(key=public.id, reason="lost", from_release=2))
-    after = TrustStore().trust(publisher[1], at=at).trust(public, at=at).apply(revoked, at=at)
     package = framework.change(2, key=key)
-    refused(package, IntegrityError, "revoked", trust=after)
-    assert store != after
+    refused(package, IntegrityError, "revoked", trust=store.apply(revoked, at=at))
+
+
+def test_an_expired_key_is_refused(framework, subscribed, publisher, trust, at, make_key):
+    key, public = make_key("short", valid_until=at + dt.timedelta(days=1))
+    store = trust.trust(public, at=at)
+    package = framework.change(2, key=key)
+    with pytest.raises(IntegrityError, match="which was valid until"):
+        apply(subscribed.url, package, store, at=at + dt.timedelta(days=2))
+    apply(subscribed.url, package, store, at=at)
 
 
 def test_rows_edited_by_hand_are_refused_with_the_feature(framework, subscribed, refused):
