@@ -11,6 +11,7 @@ from typing import Any
 from cityframe.config.cycle import Series
 from cityframe.errors import DeclarationError
 from cityframe.model.cycle import CycleState
+from cityframe.model.release import ReleaseKind
 from cityframe.pipeline.city import City, now, operator, replaced_whole
 from cityframe.pipeline.turns import turn_of
 from cityframe.store import contract
@@ -131,13 +132,23 @@ def _resume(city: City, last: Entry, moment: dt.datetime) -> None:
     current = city.framework.current()
     newest = current.number if current else 0
     is_overtaken = plan.parent != newest and city.framework.released_by(plan.cycle) is None
-    if is_overtaken and cycle_state(city, plan.cycle) is not CycleState.APPROVED:
-        # what was made over the old release does not count; what is approved, the commit moves
-        # onto the newest one, or says what collides
+    is_approved = cycle_state(city, plan.cycle) is CycleState.APPROVED
+    if is_overtaken and not (is_approved and can_move(city, plan)):
+        # what was made over the old release does not count
         shutil.rmtree(city.cycle_folder(plan.cycle), ignore_errors=True)
         _freeze(city, replace(plan, parent=newest), last.body, moment)
     elif not (city.cycle_folder(plan.cycle) / PLAN_FILE).exists():
         _write_plan(city, plan)
+
+
+def can_move(city: City, plan: Plan) -> bool:
+    """Return whether an approved cycle may be committed over the releases made since it froze.
+
+    Over those of other cycles it may, if the commit finds no feature in common; a roll-back or
+    redaction in between takes back what the cycle was compared with.
+    """
+    since = (one for one in city.framework.releases() if one.number > plan.parent)
+    return all(one.kind is ReleaseKind.CYCLE for one in since)
 
 
 def _freeze(city: City, plan: Plan, body: Mapping[str, Any], moment: dt.datetime) -> None:

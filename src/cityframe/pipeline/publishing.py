@@ -10,7 +10,7 @@ from cityframe.model.cycle import CycleState
 from cityframe.model.layer import Layer
 from cityframe.model.release import Release
 from cityframe.pipeline.city import City, now, operator
-from cityframe.pipeline.difference import difference
+from cityframe.pipeline.difference import LayerDifference, difference
 from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder
 from cityframe.pipeline.turns import in_turn
@@ -21,6 +21,7 @@ from cityframe.products.package import (
     build_full,
     verify,
 )
+from cityframe.products.signature import SigningKey
 
 ALL_FORMATS = ("gpkg", "geoparquet")
 
@@ -121,37 +122,60 @@ def _build_full(city: City, made: Release, folder: Path, formats: tuple[str, ...
         folder,
         made,
         contents,
-        title=city.workspace.title.title(),
-        quality=quality_record(city, made),
+        lineage=[
+            one for number in range(1, made.number + 1) for one in city.framework.lineage(number)
+        ],
         formats=formats,
+        **_common(city, made),
     )
     return manifest.digest
 
 
 def _build_change(city: City, made: Release, folder: Path, formats: tuple[str, ...]) -> str:
-    found = {one.layer.name: one for one in difference(city, made.number - 1, made.number)}
-    deltas = []
-    for layer in _layers_of(city, made):
-        one = found.get(layer.name)
-        if one is None:
-            empty = city.framework.states_of(layer, [], made.number)
-            deltas.append(LayerDelta(layer, removed=empty.assign(change=""), added=empty))
-            continue
-        kinds = one.features.set_index("uid")["change"]
-        differs = one.before["uid"].isin(kinds.index)
-        removed = one.before[differs].assign(change=one.before["uid"].map(kinds))
-        added = one.after[one.after["uid"].isin(kinds.index)]
-        deltas.append(LayerDelta(layer, removed=removed, added=added))
+    parent = made.number - 1
+    found = {one.layer.name: one for one in difference(city, parent, made.number)}
+    contracts_before = city.framework.contracts(parent)
     manifest = build_change(
         folder,
         made,
-        city.framework.release(made.number - 1),
-        deltas,
-        title=city.workspace.title.title(),
-        quality=quality_record(city, made),
+        city.framework.release(parent),
+        [
+            _delta(city, layer, found.get(layer.name), contracts_before.get(layer.name))
+            for layer in _layers_of(city, made)
+        ],
+        lineage=city.framework.lineage(made.number),
         formats=formats,
+        **_common(city, made),
     )
     return manifest.digest
+
+
+def _delta(
+    city: City, layer: Layer, found: LayerDifference | None, before: Layer | None
+) -> LayerDelta:
+    if found is None:
+        empty = city.framework.states_of(layer, [], 0)
+        return LayerDelta(layer, removed=empty.assign(change=""), added=empty, layer_before=before)
+    features = found.features.set_index("uid")
+    removed = found.before.assign(
+        change=found.before["uid"].map(features["change"]),
+        ended_by=found.before["uid"].map(features["ended_by"]),
+    )
+    added = found.after.assign(
+        has_new_attributes=found.after["uid"].map(features["has_new_attributes"]).astype(bool)
+    )
+    return LayerDelta(layer, removed=removed, added=added, layer_before=before)
+
+
+def _common(city: City, made: Release) -> dict[str, Any]:
+    key = city.workspace.signing_key
+    return {
+        "chain": city.framework.chain(made.number),
+        "title": city.workspace.title.title(),
+        "quality": quality_record(city, made),
+        "recalls": made.evidence.get("recalls", []),
+        "key": None if key is None else SigningKey.read(key),
+    }
 
 
 def quality_record(city: City, made: Release) -> dict[str, Any]:
@@ -166,5 +190,5 @@ def quality_record(city: City, made: Release) -> dict[str, Any]:
 
 
 def _layers_of(city: City, made: Release) -> list[Layer]:
-    contracts = city.framework.contracts()
+    contracts = city.framework.contracts(made.number)
     return [contracts[version.layer] for version in made.layers]

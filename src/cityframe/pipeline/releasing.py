@@ -8,7 +8,7 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.pipeline.accounts import accounts
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.decisions import as_evidence, decision, decisions, require_approver
-from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.plan import can_move, read_plan
 from cityframe.pipeline.recalling import recalls
 from cityframe.pipeline.reporting import report_folder
 from cityframe.pipeline.review import report_digest
@@ -43,6 +43,13 @@ def release(city: City, cycle: str) -> int:
             expected="an approval in the ledger over exactly this candidate",
             remedy=f"review the report and run `cityframe cycle approve {plan.series} "
             "--by NAME --reason TEXT`",
+        )
+    if city.framework.released_by(cycle) is None and not can_move(city, plan):
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"release {plan.parent}, over which it was approved, was taken back since",
+            expected="releases of cycles only",
+            remedy="run the cycle again: it starts over from the newest release",
         )
     approved = city.ledger.last(what=CycleState.APPROVED, subject=cycle)
     if approved is None or approved.body["report_digest"] != report_digest(city, cycle):

@@ -438,6 +438,8 @@ class Framework:
         if release is not None:
             known = _is_known(table, release)
         names = list(columns)
+        if not self._has(layer):
+            return as_schema([], names, layer)
         parts = [self._table(layer, names, known & chosen) for chosen in _by_uid(layer, uids)] or [
             self._table(layer, names, sa.false())
         ]

@@ -25,7 +25,7 @@ from cityframe.store.home import Bbox, Bulk
 from cityframe.store.sqlite import BUSY_TIMEOUT_S, sqlite_engine, write_transaction
 from cityframe.store.tables import Moment, attribute_column, history_name, history_table
 
-_BULK_TABLE = "rows"
+_BULK = "bulk"
 _SECONDS, _MILLISECONDS = pa.timestamp("s", tz="UTC"), pa.timestamp("ms", tz="UTC")
 _BATCH_ROWS = 65_536
 _FID = "number_of_row"
@@ -88,11 +88,10 @@ class GeoPackageHome:
         with tempfile.TemporaryDirectory(
             dir=self.path.parent, prefix=f".{self.path.name}-bulk-dir-"
         ) as folder:
-            attached = {}
+            path = Path(folder) / "bulk.gpkg"
             for bulk in bulks:
-                name = f"bulk_{bulk.layer.name}"
-                attached[name] = Path(folder) / f"{name}.gpkg"
-                _write_bulk(attached[name], bulk)
+                _write_bulk(path, bulk)
+            attached = {_BULK: path} if bulks else {}
             try:
                 with write_transaction(self.engine, attached=attached) as connection:
                     yield connection
@@ -119,11 +118,11 @@ class GeoPackageHome:
 
     def add_bulk(self, connection: sa.Connection, bulk: Bulk) -> None:
         """Fill an empty history table from the attached file, R-tree included."""
-        layer, schema = bulk.layer, f"bulk_{bulk.layer.name}"
+        layer = bulk.layer
         names = ", ".join(f'"{column.name}"' for column in history_table(layer).columns)
         connection.exec_driver_sql(
             f'INSERT INTO "{history_name(layer.name)}" ({names}) '
-            f'SELECT {names} FROM "{schema}"."{_BULK_TABLE}"'
+            f'SELECT {names} FROM "{_BULK}"."{layer.name}"'
         )
         if layer.geometry is GeometryType.NONE:
             return
@@ -134,7 +133,7 @@ class GeoPackageHome:
             connection.exec_driver_sql(f'DELETE FROM "{index}_{part}"')
             connection.exec_driver_sql(
                 f'INSERT INTO "{index}_{part}" '
-                f'SELECT * FROM "{schema}"."rtree_{_BULK_TABLE}_geom_{part}"'
+                f'SELECT * FROM "{_BULK}"."rtree_{layer.name}_geom_{part}"'
             )
 
     def index_layer(self, connection: sa.Connection, layer: Layer) -> None:
@@ -346,7 +345,8 @@ def _write_bulk(path: Path, bulk: Bulk) -> None:
     pyogrio.raw.write_arrow(
         pa.RecordBatchReader.from_batches(schema, plain()),
         path,
-        layer=_BULK_TABLE,
+        layer=layer.name,
+        append=path.exists(),
         driver="GPKG",
         geometry_name=GEOMETRY if has_geometry else None,
         geometry_type=f"{layer.geometry}{' Z' if layer.has_z else ''}" if has_geometry else None,

@@ -14,9 +14,8 @@ from alembic.script import ScriptDirectory
 
 from cityframe.errors import DeclarationError
 from cityframe.store.home import Home
-from cityframe.store.tables import METADATA
+from cityframe.store.tables import LAYOUT, METADATA
 
-VERSION_TABLE = "cf_layout"
 FIRST = "0001"
 
 
@@ -28,7 +27,7 @@ def prepare(home: Home) -> None:
     with home.transaction() as connection:
         home.create(connection)
         METADATA.create_all(connection)
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        context = MigrationContext.configure(connection, opts={"version_table": LAYOUT.name})
         context.stamp(_scripts(), "head")
 
 
@@ -72,7 +71,8 @@ def migrate(home: Home) -> tuple[str, str]:
     with home.exclusive(), home.transaction() as connection:
         configuration = _configuration()
         configuration.attributes["connection"] = connection
-        if not sa.inspect(connection).has_table(VERSION_TABLE):
+        if not sa.inspect(connection).has_table(LAYOUT.name):
+            LAYOUT.create(connection)
             command.stamp(configuration, FIRST)
         command.upgrade(configuration, "head")
     return before, layout_of(home)
@@ -81,9 +81,9 @@ def migrate(home: Home) -> tuple[str, str]:
 def layout_of(home: Home) -> str:
     """Return the revision of a store's layout."""
     with home.engine.connect() as connection:
-        if not sa.inspect(connection).has_table(VERSION_TABLE):
+        if not sa.inspect(connection).has_table(LAYOUT.name):
             return FIRST
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        context = MigrationContext.configure(connection, opts={"version_table": LAYOUT.name})
         return context.get_current_revision() or FIRST
 
 

@@ -101,6 +101,14 @@ VIEW = sa.Table(
 )
 
 
+LAYOUT = sa.Table(
+    "cf_layout",
+    METADATA,
+    # Alembic's own table; in text, for GDAL complains of what it would choose
+    sa.Column("version_num", sa.Text, primary_key=True),
+)
+
+
 class Moment(UserDefinedType[str]):
     """A moment in UTC, in whole seconds where it is a valid time; text in GeoPackage's form."""
 
