@@ -56,4 +56,7 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, pd.Timestamp):
+        is_date = value.tzinfo is None
+        return value.date().isoformat() if is_date else value.strftime("%Y-%m-%dT%H:%M:%SZ")
     return value.item() if hasattr(value, "item") else value
