@@ -19,7 +19,7 @@ from cityframe.store.seal import sealed_columns, seals
 from cityframe.store.timeline import FOREVER, in_effect, timeline
 
 MOMENT = pa.timestamp("us", tz="UTC")
-_RECORDED = (ChangeKind.MOVED, ChangeKind.RESHAPED, ChangeKind.ATTRIBUTES)
+RECORDED = (ChangeKind.MOVED, ChangeKind.RESHAPED, ChangeKind.ATTRIBUTES)
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,7 @@ def _state(
     otherwise = (
         ChangeKind.ATTRIBUTES if layer.geometry is GeometryType.NONE else ChangeKind.RESHAPED
     )
-    kinds = [
-        kind if kind in _RECORDED else otherwise.value for kind in after.loc[differs, "change"]
-    ]
+    kinds = [kind if kind in RECORDED else otherwise.value for kind in after.loc[differs, "change"]]
     kinds += [ChangeKind.NEW.value] * len(new) + [ChangeKind.REMOVED.value] * len(gone)
     total = move_layer_sum(
         current.total,

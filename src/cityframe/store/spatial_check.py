@@ -1,0 +1,144 @@
+"""Geometries of a GeoPackage as they are stored: blobs, their envelopes, the R-tree beside them."""
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+import sqlalchemy as sa
+
+from cityframe.core.arrow_rows import GEOMETRY
+from cityframe.model.layer import GeometryType, Layer
+from cityframe.store.damage import Damage
+from cityframe.store.geopackage import spatial_index
+from cityframe.store.tables import history_name, history_table, srid_of
+
+_HEADER = struct.Struct("<2sBBi")
+_LITTLE_ENDIAN, _ENVELOPE, _EMPTY = 0x01, 0x0E, 0x10
+_ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48}
+# the R-tree keeps single precision, rounded outwards, a unit or two in the last place
+_RTREE_SLACK = 4 * 2.0**-23
+Mask = npt.NDArray[np.bool_]
+Bounds = npt.NDArray[np.float64]
+
+
+def wkb_of_blobs(blobs: tuple["pa.Array[Any]", Mask], layer: Layer) -> tuple["pa.Array[Any]", Mask]:
+    """Return the WKB in GeoPackage's blobs (null where one is damaged), and which are damaged.
+
+    A blob has its header as the store writes it: version 1, little-endian, the layer's CRS, and an
+    envelope or none; an envelope is that of the geometry.
+    """
+    values, bad = blobs
+    bad = bad.copy()
+    heads: Any = pc.binary_slice(values, 0, _HEADER.size).dictionary_encode()
+    wkb = pa.nulls(len(values), pa.binary())
+    codes = heads.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    for code, head in enumerate(heads.dictionary.to_pylist()):
+        chosen = codes == code
+        width = _envelope_bytes(head, layer)
+        if width is None:
+            bad |= chosen
+            continue
+        mask = pa.array(chosen)
+        body = pc.binary_replace_slice(values, start=0, stop=_HEADER.size + width, replacement=b"")
+        wkb = pc.if_else(mask, body, wkb)
+        if width:
+            envelopes = pc.binary_slice(values, _HEADER.size, _HEADER.size + width)
+            bad[chosen] |= _differs(envelopes.filter(mask), body.filter(mask), width)
+    return pc.if_else(pa.array(bad), None, wkb), bad
+
+
+def bounds_damages(layer: Layer, rows: pa.Table, bounds: Bounds, is_readable: Mask) -> list[Damage]:
+    """Hold R-tree entries (minx, maxx, miny, maxy; NaN for none) against the geometries."""
+    found = bounds_of(rows.column(GEOMETRY).combine_chunks())
+    has_bounds, has_entry = ~np.isnan(found[:, 0]), ~np.isnan(bounds[:, 0])
+    slack = np.abs(found) * _RTREE_SLACK
+    inside = (bounds[:, [0, 2]] <= found[:, [0, 2]]) & (bounds[:, [1, 3]] >= found[:, [1, 3]])
+    fits = inside.all(axis=1) & (np.abs(bounds - found) <= slack).all(axis=1)
+    wrong = (has_bounds != has_entry) | (has_bounds & ~fits)
+    return [
+        Damage(
+            where=spatial_index(layer),
+            layer=layer.name,
+            uid=str(rows.column("uid")[place]),
+            fid=rows.column("fid")[place].as_py(),
+            found=f"bounds {bounds[place].tolist()}" if has_entry[place] else "no entry",
+            expected=f"bounds {found[place].tolist()}" if has_bounds[place] else "no entry",
+        )
+        for place in np.flatnonzero(wrong & is_readable).tolist()
+    ]
+
+
+def bounds_of(wkb: "pa.Array[Any]") -> Bounds:
+    """Return (minx, maxx, miny, maxy) of geometries; NaN for null, empty and unreadable ones."""
+    shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    bounds: Bounds = shapely.bounds(shapes)[:, [0, 2, 1, 3]]
+    return bounds
+
+
+def database_damages(
+    connection: sa.Connection, layers: list[Layer], *, quick: bool
+) -> list[Damage]:
+    """Let SQLite look at its own pages and indexes, and for R-tree entries without a row."""
+    pragma = "quick_check" if quick else "integrity_check"
+    found = [
+        Damage(where=f"PRAGMA {pragma}", found=str(text))
+        for text in connection.exec_driver_sql(f"PRAGMA {pragma}").scalars()
+        if text != "ok"
+    ]
+    for layer in layers:
+        if layer.geometry is GeometryType.NONE:
+            continue
+        index = spatial_index(layer)
+        text = connection.exec_driver_sql("SELECT rtreecheck(?)", (index,)).scalar()
+        if text != "ok":
+            found.append(Damage(where=index, layer=layer.name, found=str(text)))
+        extra = connection.exec_driver_sql(
+            f'SELECT rowid FROM "{index}_rowid" EXCEPT SELECT fid FROM "{history_name(layer.name)}"'
+        ).scalars()
+        found += [
+            Damage(
+                where=index,
+                layer=layer.name,
+                fid=fid,
+                found="an entry of a row that is not there",
+                expected=f"the row in {history_table(layer).name}",
+            )
+            for fid in extra
+        ]
+    return found
+
+
+def _envelope_bytes(head: bytes, layer: Layer) -> int | None:
+    """Return how long the envelope after a header is; None if the header is not ours."""
+    if len(head) < _HEADER.size:
+        return None
+    magic, version, flags, srid = _HEADER.unpack(head)
+    if magic != b"GP" or version != 0 or srid != srid_of(layer):
+        return None
+    if flags & ~(_ENVELOPE | _EMPTY) != _LITTLE_ENDIAN:
+        return None
+    return _ENVELOPE_BYTES.get((flags & _ENVELOPE) >> 1)
+
+
+def _differs(envelopes: Any, wkb: Any, width: int) -> Mask:
+    # a blob cut short has no whole envelope
+    whole = [one.ljust(width, b"\0") for one in envelopes.to_pylist()]
+    stored = np.frombuffer(b"".join(whole), dtype="<f8").reshape(-1, width // 8)
+    found = bounds_of(wkb)
+    if width > _ENVELOPE_BYTES[1]:
+        found = np.hstack([found, _heights(wkb)])
+    result: Mask = (stored != found).any(axis=1)
+    return result
+
+
+def _heights(wkb: Any) -> Bounds:
+    shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    points, owner = shapely.get_coordinates(shapes, include_z=True, return_index=True)
+    low, high = np.full(len(shapes), np.nan), np.full(len(shapes), np.nan)
+    np.fmin.at(low, owner, points[:, 2])
+    np.fmax.at(high, owner, points[:, 2])
+    return np.column_stack([low, high])
