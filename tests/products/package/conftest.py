@@ -21,7 +21,10 @@ from cityframe.products.package import (
     build_change,
     build_full,
     chain_digest,
+    read_changes,
+    read_manifest,
 )
+from cityframe.products.package.change_file import write_changes
 
 TITLE = Title(zh="示范市空间框架", en="Framework of Demo City")
 PROVENANCE = {"delivery": "str", "record": "Int64", "basis": "str"}
@@ -81,17 +84,19 @@ class Town:
         self.releases = []
         self.chains = []
         self._states = []
+        self._contracts = []
 
     def commit(self, **changes):
         """Release a new state: each layer's ``uid -> row``, None to remove."""
-        before = self._states[-1] if self._states else {name: {} for name in self.layers}
-        state = {name: dict(rows) for name, rows in before.items()}
+        before = self._states[-1] if self._states else {}
+        state = {name: dict(before.get(name, {})) for name in self.layers}
         for name, rows in changes.items():
             for uid, row in rows.items():
                 if row is None:
                     del state[name][uid]
                 else:
                     state[name][uid] = row
+        self._contracts.append(dict(self.layers))
         self._states.append(state)
         number = len(self._states)
         versions = tuple(self._version(name, number) for name in self.layers)
@@ -143,32 +148,35 @@ class Town:
         return gpd.GeoDataFrame(columns, geometry=geometry)
 
     def content(self, name, number):
-        return self.frame(self.layers[name], self._states[number - 1][name])
+        return self.frame(self._contracts[number - 1][name], self._states[number - 1][name])
 
     def contents(self, number, batch_rows=5):
         """Return the layers of a release for `build_full`, in batches with row digests."""
 
         def batches(name):
             frame = self.content(name, number)
-            frame["digest"] = row_digests(frame, self.layers[name])
+            frame["digest"] = row_digests(frame, layers[name])
             return [frame[at : at + batch_rows] for at in range(0, len(frame), batch_rows)]
 
-        return [LayerContent(layer, batches(name)) for name, layer in self.layers.items()]
+        layers = self._contracts[number - 1]
+        return [LayerContent(layer, batches(name)) for name, layer in layers.items()]
 
     def deltas(self, number):
         """Return what leads from the release before to this one for `build_change`."""
-        return [self._delta(layer, number) for layer in self.layers.values()]
+        return [self._delta(layer, number) for layer in self._contracts[number - 1].values()]
 
     def _delta(self, layer, number):
         kinds = self._kinds(layer.name, number)
         before, after = self._around(layer.name, number)
-        removed = self.frame(layer, {uid: before[uid] for uid in kinds if uid in before})
+        former = self._contracts[number - 2].get(layer.name, layer)
+        removed = self.frame(former, {uid: before[uid] for uid in kinds if uid in before})
         removed["change"] = removed["uid"].map(kinds).astype("str")
         added = self.frame(layer, {uid: after[uid] for uid in kinds if uid in after})
-        return LayerDelta(layer, removed, added)
+        removed["ended_by"] = "survey-end"
+        return LayerDelta(layer, removed, added, former)
 
     def _around(self, name, number):
-        before = self._states[number - 2][name] if number > 1 else {}
+        before = self._states[number - 2].get(name, {}) if number > 1 else {}
         return before, self._states[number - 1][name]
 
     def _kinds(self, name, number):
@@ -186,7 +194,7 @@ class Town:
 
     def _version(self, name, number):
         frame = self.content(name, number)
-        digests = row_digests(frame, self.layers[name])
+        digests = row_digests(frame, self._contracts[number - 1][name])
         kinds = pd.Series(self._kinds(name, number), dtype="str").value_counts()
         return LayerVersion(
             layer=name,
@@ -325,6 +333,12 @@ def reseal():
         path = folder / "manifest.json"
         data = json.loads(path.read_text(encoding="utf-8"))
         edit(data)
+        seal = data["release"]["seal"]
+        if seal is not None:
+            states = {layer["contract"]["name"]: layer["after"] for layer in data["layers"]}
+            for layer in seal["layers"]:
+                layer.update(states.get(layer["layer"], {}))
+            data["release"]["digest"] = chain_digest(seal)
         for file in data["files"]:
             if (folder / file["path"]).exists():
                 content = (folder / file["path"]).read_bytes()
@@ -335,5 +349,32 @@ def reseal():
         data["digest"] = hashlib.sha256(text.encode()).hexdigest()
         text = json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
         path.write_text(text, encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
+def forge_changes(reseal):
+    """Rewrite a layer's changes and make the manifest agree with them, as a forger would."""
+
+    def write(folder, layer, edit, edit_manifest=lambda data: None):
+        manifest = read_manifest(folder)
+        changes = edit(read_changes(folder, manifest, layer))
+        write_changes(
+            folder / f"{layer}.changes.parquet", changes, manifest.layer(layer).wide_contract
+        )
+        kinds = pd.Series(changes["change"].to_pylist(), dtype="str").value_counts()
+        kinds = kinds[kinds.index.isin([kind.value for kind in ChangeKind])]
+
+        def agree(data):
+            for one in data["layers"]:
+                if one["contract"]["name"] == layer:
+                    one["rows"] = len(changes)
+                    one["changes"] = {kind: int(kinds[kind]) for kind in sorted(kinds.index)}
+                    gained = kinds.get("new", 0) - kinds.get("removed", 0)
+                    one["after"]["count"] = int(one["before"]["count"] + gained)
+            edit_manifest(data)
+
+        reseal(folder, agree)
 
     return write

@@ -13,10 +13,20 @@ from cityframe.core.digest import row_digests
 from cityframe.core.frames import with_column_types
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.model.text import Title
-from cityframe.products.package import LayerContent, LayerDelta, build_change, build_full
+from cityframe.products.package import (
+    LayerContent,
+    LayerDelta,
+    apply_change,
+    build_change,
+    build_full,
+    invert,
+)
 
 TITLE = Title(zh="示范市", en="Demo City")
-HEAD = {"title": TITLE, "quality": {"report": "r"}}
+
+
+def head(town, number=1):
+    return {"title": TITLE, "quality": {"report": "r"}, "chain": town.chains[number - 1]}
 
 
 def test_full_package_holds_the_rows_of_the_release_in_both_formats(tmp_path, town):
@@ -58,6 +68,7 @@ def test_geopackage_declares_types_crs_and_the_time_of_the_release(tmp_path, tow
     ]
     assert columns == {
         "fid": "INTEGER", "geom": "POLYGON", "uid": "TEXT", "valid_from": "DATETIME",
+        "delivery": "TEXT", "record": "INTEGER", "basis": "TEXT",
         "name": "TEXT", "floors": "INTEGER", "height_m": "REAL", "is_listed": "BOOLEAN",
         "built": "DATE", "surveyed_at": "DATETIME",
     }  # fmt: skip
@@ -112,8 +123,8 @@ def test_bytes_do_not_depend_on_how_the_rows_were_batched(
     town = new_town()
     town.commit(permits={f"d{n:05d}": make_permit(f"holder {n}") for n in range(70_000)})
     release = town.releases[0]
-    build_full(tmp_path / "one", release, town.contents(1, batch_rows=9_999), **HEAD)
-    build_full(tmp_path / "two", release, town.contents(1, batch_rows=70_000), **HEAD)
+    build_full(tmp_path / "one", release, town.contents(1, batch_rows=9_999), **head(town))
+    build_full(tmp_path / "two", release, town.contents(1, batch_rows=70_000), **head(town))
     assert same_bytes(tmp_path / "one", tmp_path / "two") == []
     metadata = pq.read_metadata(tmp_path / "one" / "permits.parquet")
     groups = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
@@ -129,7 +140,7 @@ def test_batches_may_come_from_a_function_and_without_digests(tmp_path, town, sa
     build_full(
         tmp_path / "two", town.releases[0], lazily,
         title=Title(zh="示范市空间框架", en="Framework of Demo City"),
-        quality=(tmp_path / "one" / "quality.json").read_bytes(),
+        quality=(tmp_path / "one" / "quality.json").read_bytes(), chain=town.chains[0],
     )  # fmt: skip
     assert same_bytes(tmp_path / "one", tmp_path / "two") == []
 
@@ -143,7 +154,10 @@ def test_batches_may_come_from_a_function_and_without_digests(tmp_path, town, sa
 )
 def test_only_the_wanted_formats_are_in_the_package(tmp_path, town, formats, names):
     manifest = town.build_full(tmp_path / "full", 1, formats=formats)
-    others = {"manifest.json", "quality.json", "NOTES.zh.md", "NOTES.en.md"}
+    others = {
+        "manifest.json", "quality.json", "lineage.json", "redactions.json",
+        "NOTES.zh.md", "NOTES.en.md",
+    }  # fmt: skip
     assert {path.name for path in (tmp_path / "full").iterdir()} == others | set(names)
     assert manifest.formats == tuple(formats)
 
@@ -154,7 +168,7 @@ def test_rows_that_do_not_give_the_released_digest_are_refused(tmp_path, town):
     frame.loc[3, "floors"] = 7
     contents[0] = LayerContent(contents[0].layer, [frame])
     with pytest.raises(IntegrityError, match="release 1 layer buildings: rows that give"):
-        build_full(tmp_path / "full", town.releases[0], contents, **HEAD)
+        build_full(tmp_path / "full", town.releases[0], contents, **head(town))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,7 +179,7 @@ def test_a_stored_digest_that_its_row_does_not_give_is_refused(tmp_path, town):
     frame.loc[3, "floors"] = 7
     contents[0] = LayerContent(contents[0].layer, [frame])
     with pytest.raises(IntegrityError, match=r"buildings\.parquet layer buildings: rows digest"):
-        build_full(tmp_path / "full", town.releases[0], contents, **HEAD)
+        build_full(tmp_path / "full", town.releases[0], contents, **head(town))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,12 +189,12 @@ def test_rows_out_of_order_or_twice_are_refused(tmp_path, town, order):
     frame = town.content("buildings", 1)
     contents[0] = LayerContent(contents[0].layer, [frame.iloc[[place]] for place in order])
     with pytest.raises(IntegrityError, match="uid b00: a row out of order, or a uid that stands"):
-        build_full(tmp_path / "full", town.releases[0], contents, **HEAD)
+        build_full(tmp_path / "full", town.releases[0], contents, **head(town))
 
 
 def test_layers_other_than_those_of_the_release_are_refused(tmp_path, town):
     with pytest.raises(DeclarationError, match="each layer of the release once"):
-        build_full(tmp_path / "full", town.releases[0], town.contents(1)[:2], **HEAD)
+        build_full(tmp_path / "full", town.releases[0], town.contents(1)[:2], **head(town))
 
 
 def test_rows_in_another_crs_or_without_a_column_are_refused(tmp_path, town):
@@ -194,7 +208,7 @@ def test_rows_in_another_crs_or_without_a_column_are_refused(tmp_path, town):
             contents[0].layer, [wrong.assign(digest=row_digests(frame, contents[0].layer))]
         )
         with pytest.raises(DeclarationError, match=message):
-            build_full(tmp_path / "full", town.releases[0], contents, **HEAD)
+            build_full(tmp_path / "full", town.releases[0], contents, **head(town))
 
 
 def test_a_build_that_fails_half_way_leaves_nothing(tmp_path, town):
@@ -206,7 +220,7 @@ def test_a_build_that_fails_half_way_leaves_nothing(tmp_path, town):
 
     contents[2] = LayerContent(contents[2].layer, broken)
     with pytest.raises(OSError, match="disk gone"):
-        build_full(tmp_path / "full", town.releases[0], contents, **HEAD)
+        build_full(tmp_path / "full", town.releases[0], contents, **head(town))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -267,23 +281,29 @@ def test_whole_seconds_before_1970_and_extreme_values_survive(tmp_path, new_town
 def test_releases_that_are_not_neighbours_are_refused(tmp_path, town):
     third = town.commit(permits={"d2": None})
     with pytest.raises(DeclarationError, match="parent 1, expected release 2"):
-        build_change(tmp_path / "change", third, town.releases[0], town.deltas(3), **HEAD)
+        build_change(tmp_path / "change", third, town.releases[0], town.deltas(3), **head(town, 3))
 
 
-def test_a_layer_may_come_but_not_go(tmp_path, town):
-    first, second = town.releases
-    with_one_less = dataclasses.replace(first, layers=first.layers[1:])
-    delta = town.deltas(2)
-    everything = town.content("buildings", 2)
-    delta[0] = LayerDelta(delta[0].layer, delta[0].removed.iloc[:0], everything)
-    version = dataclasses.replace(second.layers[0], changes={"new": len(everything)})
-    grown = dataclasses.replace(second, layers=(version, *second.layers[1:]))
-    manifest = build_change(tmp_path / "grown", grown, with_one_less, delta, **HEAD)
+def test_a_layer_may_come_but_not_go(tmp_path, town, new_town, make_permit, same_bytes):
+    layers = list(town.layers.values())
+    grown = new_town(layers[2:])
+    grown.commit(permits={"d1": make_permit("a")})
+    grown.layers = town.layers
+    grown.commit(permits={"d2": make_permit("b")})
+    grown.build_full(tmp_path / "full1", 1)
+    grown.build_full(tmp_path / "full2", 2)
+    manifest = grown.build_change(tmp_path / "change2", 2)
     assert manifest.layer("buildings").before is None
+    apply_change(tmp_path / "full1", tmp_path / "change2", tmp_path / "applied2")
+    assert same_bytes(tmp_path / "full2", tmp_path / "applied2") == []
+    invert(tmp_path / "change2", tmp_path / "inverse2")
+    applied = apply_change(tmp_path / "full2", tmp_path / "inverse2", tmp_path / "applied1")
+    assert [layer.contract.name for layer in applied.layers] == ["permits"]
 
-    shrunk = dataclasses.replace(second, layers=second.layers[1:])
+    release, parent = grown.releases[1], town.releases[0]
+    shrunk = dataclasses.replace(release, layers=release.layers[1:])
     with pytest.raises(DeclarationError, match="no layer buildings, which release 1 has"):
-        build_change(tmp_path / "shrunk", shrunk, first, town.deltas(2)[1:], **HEAD)
+        build_change(tmp_path / "shrunk", shrunk, parent, grown.deltas(2)[1:], **head(grown, 2))
 
 
 def test_rows_that_are_not_the_released_changes_are_refused(tmp_path, town):
@@ -292,10 +312,10 @@ def test_rows_that_are_not_the_released_changes_are_refused(tmp_path, town):
     one = deltas[0]
     deltas[0] = LayerDelta(one.layer, one.removed, one.added[one.added["uid"] != "b99"])
     with pytest.raises(IntegrityError, match="layer buildings: rows that give"):
-        build_change(tmp_path / "change", second, first, deltas, **HEAD)
+        build_change(tmp_path / "change", second, first, deltas, **head(town, 2))
     deltas[0] = LayerDelta(one.layer, one.removed, one.added[one.added["uid"] != "b01"])
     with pytest.raises(IntegrityError, match="uid b01: change 'reshaped' without a row after"):
-        build_change(tmp_path / "change", second, first, deltas, **HEAD)
+        build_change(tmp_path / "change", second, first, deltas, **head(town, 2))
 
 
 @pytest.mark.parametrize("quality", [b"not json", b"[1]"])

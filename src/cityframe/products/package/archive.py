@@ -116,7 +116,7 @@ def _checked_entries(
             raise IntegrityError(where=str(package), found=found, expected=expected, remedy=_AGAIN)
     for entry in entries:
         mode = entry.external_attr >> 16
-        is_plain = entry.create_system != _UNIX or not mode or stat.S_ISREG(mode)
+        is_plain = stat.S_IFMT(mode) in {0, stat.S_IFREG}
         is_beside = entry.orig_filename == Path(entry.filename).name and "\\" not in entry.filename
         if not is_plain or not is_beside or entry.filename in {"", ".", ".."}:
             raise IntegrityError(

@@ -207,10 +207,9 @@ def _differs(old: Column, new: Column) -> Column:
     """Return whether values differ to the last bit; null is a value."""
     if old.type == pa.float64():
         old, new = (_bits(one) for one in (old, new))
-    return compute.or_(
-        compute.xor(compute.is_null(old), compute.is_null(new)),
-        compute.fill_null(compute.not_equal(old, new), False),
-    )
+    is_other = compute.fill_null(compute.not_equal(old, new), False)
+    differs: Column = compute.or_(is_other, compute.xor(compute.is_null(old), compute.is_null(new)))
+    return differs
 
 
 def _bits(values: Column) -> Column:
