@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,7 @@ class GeoPackageHome:
         try:
             self._lock(descriptor)
             for leftover in self.path.parent.glob(f".{self.path.name}-bulk-*"):
-                leftover.unlink()
+                shutil.rmtree(leftover)
             yield
         finally:
             os.close(descriptor)
