@@ -7,8 +7,8 @@ Run with::
 Each figure is taken in a process of its own, the store and its baseline in turns; ratios are of CPU
 seconds, the database's included. A figure above its limit is marked OVER. PostGIS is given by
 ``--postgis URL`` or the variable ``CITYFRAME_TEST_POSTGIS``; the server must be on this machine for
-its CPU seconds to count, and the user must be allowed to create the schemas ``cf_bare`` and
-``cf_measured``, which are gone afterwards only if the next run replaces them.
+its CPU seconds to count. The run replaces the schemas ``cf_bare`` and ``cf_measured`` there, and
+drops them in the end.
 """
 
 import argparse
@@ -34,10 +34,13 @@ def main() -> None:
         bench = Bench(Path(folder), options.features, homes, options.repeats)
         print(f"{options.features:,} buildings, homes {', '.join(homes)}", flush=True)
         bench.generate()
-        for row in options.only or ROWS:
-            for line in ROWS[row](bench):
-                print(_text(line), flush=True)
-                lines.append(line)
+        try:
+            for row in options.only or ROWS:
+                for line in ROWS[row](bench):
+                    print(_text(line), flush=True)
+                    lines.append(line)
+        finally:
+            bench.clean_up()
     if options.json is not None:
         body = {
             "features": options.features,

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,16 +13,16 @@ import pyarrow.parquet as pq
 
 from cityframe.core.arrow_rows import to_frame
 from cityframe.model.release import Release, ReleaseKind
+from cityframe.products.package import LayerDelta, build_change
 from cityframe.store.candidate import write_candidate
 from cityframe.store.commit import commit
-from cityframe.store.framework import Framework
-from cityframe.store.home import open_home
+from cityframe.store.difference import difference_of
+from cityframe.store.framework import Framework, open_framework
 from store_cost import geopackage, postgis
 from store_cost.buildings import LAYER, ROUNDS, change_path
 from store_cost.geopackage import Bounds
 from store_cost.measure import Meter
 
-SCHEMA_NAME = "cf_measured"
 _LAYERS = {LAYER.name: LAYER}
 _STARTED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -35,7 +36,7 @@ def load(meter: Meter, folder: Path, url: str | None) -> None:
 
 def commits(meter: Meter, folder: Path, url: str | None) -> None:
     """Commit ten changes, in turns with the same rows in bare SQL; then the change to diff."""
-    framework = _store(meter, folder, url)
+    framework = opened(meter, folder, url)
     bare = geopackage.BareHistory(folder) if url is None else postgis.BareHistory(folder, url)
     for number in range(1, ROUNDS + 1):
         bare.commit(meter)
@@ -47,7 +48,7 @@ def commits(meter: Meter, folder: Path, url: str | None) -> None:
 
 def as_of(meter: Meter, folder: Path, url: str | None) -> int:
     """Read the first release whole; returns how many rows."""
-    framework = _store(meter, folder, url)
+    framework = opened(meter, folder, url)
     with meter("as_of_arrow"):
         table = framework.as_of_arrow(LAYER, 1)
     return len(table)
@@ -57,7 +58,7 @@ def as_of_window(
     meter: Meter, folder: Path, url: str | None, window: Bounds, repeats: int
 ) -> list[int]:
     """Read a box of the first release several times; returns how many rows each time."""
-    framework = _store(meter, folder, url)
+    framework = opened(meter, folder, url)
     counts = []
     for _ in range(repeats):
         with meter("as_of_arrow"):
@@ -68,7 +69,7 @@ def as_of_window(
 
 def plain_file(_meter: Meter, folder: Path, url: str | None) -> Path:
     """Write a plain file of the rows of the first release, as the store gives them."""
-    table = _store(Meter(), folder, url).as_of_arrow(LAYER, 1)
+    table = opened(Meter(), folder, url).as_of_arrow(LAYER, 1)
     names = ["geometry" if name == "geom" else name for name in table.column_names]
     path = geopackage.emptied(folder / "plain.gpkg")
     geopackage.write(table.rename_columns(names), path)
@@ -77,12 +78,54 @@ def plain_file(_meter: Meter, folder: Path, url: str | None) -> Path:
 
 def difference(meter: Meter, folder: Path, url: str | None, repeats: int) -> int:
     """Compare the two newest releases several times; returns how many features differ."""
-    framework = _store(meter, folder, url)
+    framework = opened(meter, folder, url)
     count = 0
     for _ in range(repeats):
         with meter("difference"):
-            count = len(framework.difference(LAYER, ROUNDS + 1, ROUNDS + 2))
+            found = difference_of(framework, LAYER, ROUNDS + 1, ROUNDS + 2)
+        count = len(found.features)
     return count
+
+
+def package(meter: Meter, folder: Path, url: str | None) -> dict[str, int]:
+    """Build the change package of the second release.
+
+    Returns
+    -------
+    dict
+        Bytes: ``parquet`` is the change table alone, as it is; ``deflate`` the whole folder as ZIP.
+    """
+    framework = opened(meter, folder, url)
+    place = folder / "package"
+    shutil.rmtree(place, ignore_errors=True)
+    with meter("difference and package"):
+        found = difference_of(framework, LAYER, 1, 2)
+        about = found.features.set_index("uid")
+        removed = found.before.assign(
+            change=found.before["uid"].map(about["change"]),
+            ended_by=found.before["uid"].map(about["ended_by"]),
+        )
+        has_new = found.after["uid"].map(about["has_new_attributes"]).astype(bool)
+        build_change(
+            place,
+            framework.release(2),
+            framework.release(1),
+            [LayerDelta(LAYER, removed, found.after.assign(has_new_attributes=has_new), LAYER)],
+            chain=framework.chain(2),
+            title=LAYER.title,
+            quality={},
+            lineage=framework.lineage(2),
+            formats=["geoparquet"],
+        )
+    files = [file for file in place.rglob("*") if file.is_file()]
+    tables = [file for file in files if file.suffix == ".parquet"]
+    with zipfile.ZipFile(folder / "package.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        for file in files:
+            out.write(file, file.relative_to(place))
+    return {
+        "parquet": sum(file.stat().st_size for file in tables),
+        "deflate": (folder / "package.zip").stat().st_size,
+    }
 
 
 def changes_frame(table: pa.Table, number: int) -> gpd.GeoDataFrame:
@@ -104,10 +147,15 @@ def changes_frame(table: pa.Table, number: int) -> gpd.GeoDataFrame:
     )
 
 
-def open_framework(folder: Path, url: str | None) -> Framework:
+def opened(meter: Meter, folder: Path, url: str | None) -> Framework:
     """Return the measured store of a folder, or of its schema in a database."""
-    home = None if url is None else f"{url}{'&' if '?' in url else '?'}schema={SCHEMA_NAME}"
-    return Framework(open_home(folder / "store", home))
+    if url is None:
+        return open_framework(folder / "store")
+    with psycopg.connect(url) as connection:
+        meter.watch_server(connection.info.backend_pid)
+    return open_framework(
+        folder / "store", f"{url}{'&' if '?' in url else '?'}schema={postgis.MEASURED_NAME}"
+    )
 
 
 def release(
@@ -137,17 +185,10 @@ def moment(number: int) -> dt.datetime:
     return _STARTED + dt.timedelta(days=number)
 
 
-def _store(meter: Meter, folder: Path, url: str | None) -> Framework:
-    if url is not None:
-        with psycopg.connect(url) as connection:
-            meter.watch_server(connection.info.backend_pid)
-    return open_framework(folder, url)
-
-
 def _empty_store(meter: Meter, folder: Path, url: str | None) -> Framework:
-    shutil.rmtree(folder / "store", ignore_errors=True)
-    (folder / "store").mkdir()
-    if url is not None:
+    if url is None:
+        shutil.rmtree(folder / "store", ignore_errors=True)
+    else:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA_NAME} CASCADE")
-    return _store(meter, folder, url)
+            connection.execute(f"DROP SCHEMA IF EXISTS {postgis.MEASURED_NAME} CASCADE")
+    return opened(meter, folder, url)

@@ -14,11 +14,15 @@ import shapely
 from store_cost.buildings import LAYER, ROUNDS, SCHEMA, change_path
 from store_cost.measure import Meter
 
+DELIVERY = "survey.0123456789abcdef"
 Bounds = tuple[float, float, float, float]
-VALID_FROM = "2026-01-01T00:00:00Z"
+VALID_FROM, CHANGED_AT = "2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z"
 _HEADER = b"GP\x00\x01" + int(LAYER.crs.split(":")[1]).to_bytes(4, "little")
 _NAMES = SCHEMA.names[:-1]
-_COLUMNS = ("valid_from", "release_from", "digest", "seal", "change", *_NAMES, "geom")
+_COLUMNS = (
+    "valid_from", "release_from", "digest", "seal", "delivery", "record", "basis", "change",
+    "has_new_attributes", *_NAMES, "geom",
+)  # fmt: skip
 
 
 def load(meter: Meter, folder: Path) -> None:
@@ -106,7 +110,23 @@ class BareHistory:
                 "INSERT INTO rtree_buildings_geom VALUES (?, ?, ?, ?, ?)",
                 ((fid, *box) for fid, box in enumerate(boxes, start=last + 1)),
             )
+            self._copy_closed(connection, last + len(added))
             connection.execute("COMMIT")
+
+    def _copy_closed(self, connection: sqlite3.Connection, last: int) -> None:
+        """Add what is left of the closed rows' periods: until the change they were so."""
+        kept = ", ".join(name for name in _COLUMNS if name != "release_from")
+        fid, closed = "? + row_number() OVER (ORDER BY fid)", "WHERE release_to = ?"
+        connection.execute(
+            f"INSERT INTO buildings (fid, release_from, valid_to, {kept}) "
+            f"SELECT {fid}, ?, ?, {kept} FROM buildings {closed}",
+            (last, self._number, CHANGED_AT, self._number),
+        )
+        connection.execute(
+            f"INSERT INTO rtree_buildings_geom SELECT {fid}, minx, maxx, miny, maxy "
+            f"FROM buildings JOIN rtree_buildings_geom ON id = fid {closed}",
+            (last, self._number),
+        )
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None)
@@ -127,11 +147,17 @@ def with_system_columns(table: pa.Table, number: int, change: str, path: Path) -
     count = len(table)
     for name, value, kind in (
         ("valid_from", VALID_FROM, pa.string()),
+        ("valid_to", None, pa.string()),
         ("release_from", number, pa.int32()),
         ("release_to", None, pa.int32()),
         ("digest", b"0123456789abcdef", pa.binary()),
         ("seal", b"fedcba9876543210", pa.binary()),
+        ("delivery", DELIVERY, pa.string()),
+        ("record", 1, pa.int64()),
+        ("basis", "key", pa.string()),
+        ("ended_by", None, pa.string()),
         ("change", change, pa.string()),
+        ("has_new_attributes", False, pa.bool_()),
     ):
         table = table.append_column(name, pa.repeat(pa.scalar(value, kind), count))
     write(table, path)
@@ -152,10 +178,11 @@ def _rows_of(
     added = change.filter(pa.array(kinds != "removed"))
     built = SCHEMA.get_field_index("built") + 2
     added = added.set_column(built, "built", added["built"].cast(pa.string()))
-    values = [added[name].to_pylist() for name in ("change", *_NAMES)]
+    values = [added[name].to_pylist() for name in ("change", "has_new_attributes", *_NAMES)]
     geometry = [_HEADER + wkb for wkb in added["geometry"].to_pylist()]
     count = len(added)
-    system = [[VALID_FROM] * count, [number] * count, [b"0" * 16] * count, [b"1" * 16] * count]
+    constants = (CHANGED_AT, number, b"0" * 16, b"1" * 16, DELIVERY, 1, "key")
+    system = [[value] * count for value in constants]
     bounds = shapely.bounds(shapely.from_wkb(added["geometry"].to_numpy()))
     rows = list(zip(*system, *values, geometry, strict=True))
     boxes: list[list[float]] = np.asarray(bounds)[:, [0, 2, 1, 3]].tolist()

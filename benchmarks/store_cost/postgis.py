@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store_cost.buildings import LAYER, ROUNDS, SCHEMA, change_path
-from store_cost.geopackage import VALID_FROM, Bounds
+from store_cost.geopackage import CHANGED_AT, DELIVERY, VALID_FROM, Bounds
 from store_cost.measure import Meter
 
-SCHEMA_NAME = "cf_bare"
+SCHEMA_NAME, MEASURED_NAME = SCHEMA_NAMES = ("cf_bare", "cf_measured")
 _CHUNK = 1 << 18
 _SRID = int(LAYER.crs.split(":")[1])
 _TABLE = f"""CREATE TABLE {{}} (
@@ -36,6 +36,7 @@ _FIELDS = (
     "uid, valid_from, release_from, digest, seal, delivery, record, change, has_new_attributes, "
     "name, usage, address, floors, height_m, built, is_public, code, geom"
 )
+_KEPT = _FIELDS.replace("release_from, ", "")
 
 
 def prepare(_meter: Meter, folder: Path, url: str) -> None:
@@ -50,12 +51,20 @@ def prepare(_meter: Meter, folder: Path, url: str) -> None:
         _copy_file(path, path.with_suffix(".copy"), number + 1, url)
 
 
+def drop(_meter: Meter, url: str) -> None:
+    """Drop the schemas of a run."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in SCHEMA_NAMES:
+            connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
 def load(meter: Meter, folder: Path, url: str) -> None:
     """Copy all rows into an empty table and build its indexes, in one transaction."""
     with _connected(meter, url) as connection:
         connection.execute("DROP TABLE IF EXISTS history")
         connection.commit()
         with meter("COPY and indexes"):
+            connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
             connection.execute(_TABLE.format("history"))
             _copy(connection, folder / "before.copy")
             for index in _INDEXES:
@@ -86,6 +95,12 @@ class BareHistory:
                 (self._number, closed),
             )
             _copy(connection, path.with_suffix(".copy"))
+            # what is left of the closed rows' periods: until the change they were so
+            connection.execute(
+                f"INSERT INTO history (release_from, valid_to, {_KEPT}) "
+                f"SELECT %s, %s, {_KEPT} FROM history WHERE release_to = %s",
+                (self._number, CHANGED_AT, self._number),
+            )
             connection.commit()
 
 
@@ -138,9 +153,10 @@ def _copy_file(source: Path, target: Path, number: int, url: str) -> None:
         connection.cursor() as cursor,
     ):
         connection.execute(f"SET search_path TO {SCHEMA_NAME}, public")
+        valid_from = VALID_FROM if number == 1 else CHANGED_AT
         rows = (
-            f"SELECT uid, timestamptz '{VALID_FROM}', {number}::integer, "
-            "decode(md5(uid), 'hex'), decode(md5(uid), 'hex'), 'survey.0123456789abcdef', "
+            f"SELECT uid, timestamptz '{valid_from}', {number}::integer, "
+            f"decode(md5(uid), 'hex'), decode(md5(uid), 'hex'), '{DELIVERY}', "
             f"1::bigint, change, has_new_attributes, {names}, ST_GeomFromWKB(geometry, {_SRID}) "
             "FROM staging WHERE change <> 'removed'"
         )

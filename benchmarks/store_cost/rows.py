@@ -63,8 +63,14 @@ class Bench:
             if url is not None:
                 run(postgis.prepare, self.folder, url)
 
+    def clean_up(self) -> None:
+        """Drop what the run made in databases."""
+        for url in self.homes.values():
+            if url is not None:
+                run(postgis.drop, url)
+
     def load(self) -> Iterator[Line]:
-        """First load, and its peak memory."""
+        """Load the buildings into an empty store; its peak memory."""
         for home, url in self.homes.items():
             bare: list[Cost] = []
             stage: list[Cost] = []
@@ -86,7 +92,7 @@ class Bench:
             yield Line("load", home, "peak memory", value=peak, unit="GiB", limit=1.5)
 
     def commit(self) -> Iterator[Line]:
-        """Ten commits of 1 % in a row, in turns with bare SQL."""
+        """Commit 1 % ten times in a row, in turns with bare SQL."""
         for home, url in self.homes.items():
             self._need_load(home, url)
             laps = run(framework.commits, self.folder, url).laps
@@ -135,7 +141,7 @@ class Bench:
             yield _ratio("window", home, "as_of_arrow", _mean(ours), read, 1.5)
 
     def diff(self) -> Iterator[Line]:
-        """Neighbouring releases that differ in 10,000 features."""
+        """Compare neighbouring releases that differ in 10,000 features."""
         for home, url in self.homes.items():
             self._need_commits(home, url)
             answer = run(framework.difference, self.folder, url, DIFF_REPEATS)
@@ -144,7 +150,7 @@ class Bench:
             yield Line("diff", home, what, cost, cost.cpu_s, "CPU s", 0.2)
 
     def snapshot(self) -> Iterator[Line]:
-        """From a snapshot with 1 % changed to a release, on buildings of its own number."""
+        """Go from a snapshot with 1 % changed to a release; buildings of its own number."""
         folder = self.folder / "snapshot"
         folder.mkdir(exist_ok=True)
         count = min(self.features, SNAPSHOT_FEATURES)
@@ -163,19 +169,28 @@ class Bench:
             self._committed.discard(home)
 
     def delta(self) -> Iterator[Line]:
-        """Delta Lake with the same rows, for comparison."""
+        """Do the same in Delta Lake, for comparison."""
         answer = run(peers.delta_lake, self.folder)
         for name, costs in answer.laps.items():
             yield Line("delta", "", f"peer: deltalake, {name}", total(costs))
         for name, size in answer.value.items():
             yield Line("delta", "", f"peer: deltalake, {name}", value=size / 2**20, unit="MiB")
 
-    def geodiff(self) -> Iterator[Line]:
-        """Make geodiff's changeset of a 1 % change."""
-        answer = run(peers.geodiff, self.folder, 1)
-        yield Line("package", "", "peer: pygeodiff create_changeset", answer.cost)
-        for name, size in answer.value.items():
+    def package(self) -> Iterator[Line]:
+        """Weigh the change package of 1 % against geodiff's changeset of the same change."""
+        peer = run(peers.geodiff, self.folder, 1)
+        yield Line("package", "", "peer: pygeodiff create_changeset", peer.cost)
+        for name, size in peer.value.items():
             yield Line("package", "", f"peer: changeset, {name}", value=size / 2**20, unit="MiB")
+        for home, url in self.homes.items():
+            self._need_commits(home, url)
+            ours = run(framework.package, self.folder, url)
+            yield Line("package", home, "difference and package, proved", ours.cost)
+            for name, against in (("parquet", "zstd"), ("deflate", "deflate")):
+                size = ours.value[name]
+                ratio = size / peer.value[against]
+                what = f"{name}, {size / 2**20:.2f} MiB, to {against}"
+                yield Line("package", home, what, None, ratio, "x bytes", 1.0)
 
     def _bare_load(self, url: str | None) -> Outcome:
         if url is None:
@@ -205,7 +220,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "as-of": Bench.as_of,
     "window": Bench.window,
     "diff": Bench.diff,
-    "package": Bench.geodiff,
+    "package": Bench.package,
     "snapshot": Bench.snapshot,
     "delta": Bench.delta,
 }

@@ -16,7 +16,7 @@ from cityframe.pipeline.current import StoredLayer
 from cityframe.reconcile import reconcile
 from store_cost import geopackage
 from store_cost.buildings import LAYER, SCHEMA, change_path
-from store_cost.framework import load, moment, open_framework, release
+from store_cost.framework import load, moment, opened, release
 from store_cost.measure import Meter
 
 
@@ -33,10 +33,11 @@ def prepare(_meter: Meter, folder: Path, url: str | None) -> None:
 
 def snapshot_to_release(meter: Meter, folder: Path, url: str | None) -> dict[str, int]:
     """Read the snapshot, reconcile it, stage and commit; returns the changes by kind."""
-    framework = open_framework(folder, url)
+    framework = opened(meter, folder, url)
     with meter("read the snapshot"):
         frame = pyogrio.read_dataframe(folder / "snapshot.gpkg", use_arrow=True)
-    incoming = _conformed(frame)
+    with meter("type and number its records"):
+        incoming = _conformed(frame)
     at = moment(2).isoformat().replace("+00:00", "Z")
     delivery = Delivery(
         id="survey.0123456789abcdef", source="survey", origin="snapshot.gpkg", observed_at=at,
@@ -44,7 +45,7 @@ def snapshot_to_release(meter: Meter, folder: Path, url: str | None) -> dict[str
     )  # fmt: skip
     with meter("reconcile"):
         reconciled = reconcile(
-            StoredLayer(framework, LAYER),
+            StoredLayer(framework, LAYER, moment(2)),
             incoming,
             layer=LAYER,
             feed=Feed(layer=LAYER.name, columns={}),
