@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cityframe.core.arrow_rows import GEOMETRY
+from cityframe.core.canonical_geometry import geometry_items
 from cityframe.core.digest import layer_digest, move_layer_sum
 from cityframe.model.change import ChangeKind
 from cityframe.model.layer import GeometryType, Layer
@@ -94,6 +96,7 @@ def plan_changes(
                     "change": changes["change"].to_numpy()[place],
                     "valid_from": added["valid_from"],
                     "valid_to": added["valid_to"],
+                    "geom": None,
                 }
             ),
         ],
@@ -120,7 +123,8 @@ def plan_restore(
     pieces = _periods(then_again).assign(known=np.arange(then_again.num_rows), ended_by=-1)
     copies = _copies(layer, then_again, pieces, np.empty(0, dtype=object), number)
     added = pd.DataFrame({"change": [], "valid_from": [], "valid_to": [], "ended_by": []})
-    after = _candidates_of_state(_periods(then))
+    # the kinds that the rows were opened with say nothing of the way back
+    after = _candidates_of_state(_periods(then)).assign(change=None)
     return _plan(framework, layer, _periods(known), after, known, closed, copies, added, valid_at)
 
 
@@ -172,12 +176,13 @@ def _periods(known: pa.Table) -> pd.DataFrame:
             "change": known.column("change").to_pylist(),
             "valid_from": known.column("valid_from").cast(pa.int64()).to_numpy(),
             "valid_to": microseconds(known.column("valid_to")),
+            "geom": known.column(GEOMETRY).to_pylist() if GEOMETRY in known.column_names else None,
         }
     )
 
 
 def _candidates_of_state(periods: pd.DataFrame) -> pd.DataFrame:
-    return periods[["uid", "digest", "change", "valid_from", "valid_to"]]
+    return periods[["uid", "digest", "change", "valid_from", "valid_to", "geom"]]
 
 
 def _state_at(periods: pd.DataFrame, valid_at: str) -> pd.DataFrame:
@@ -198,10 +203,7 @@ def _state(
     differs = both[
         [a != b for a, b in zip(before.loc[both, "digest"], after.loc[both, "digest"], strict=True)]
     ]
-    otherwise = (
-        ChangeKind.ATTRIBUTES if layer.geometry is GeometryType.NONE else ChangeKind.RESHAPED
-    )
-    kinds = [kind if kind in RECORDED else otherwise.value for kind in after.loc[differs, "change"]]
+    kinds = _kinds(before.loc[differs], after.loc[differs], layer)
     kinds += [ChangeKind.NEW.value] * len(new) + [ChangeKind.REMOVED.value] * len(gone)
     total = move_layer_sum(
         current.total,
@@ -217,6 +219,21 @@ def _state(
         changes={str(kind): int(counted[kind]) for kind in sorted(counted.index)},
     )
     return LayerState(version=version, total=total), sorted(gone)
+
+
+def _kinds(before: pd.DataFrame, after: pd.DataFrame, layer: Layer) -> list[str]:
+    """Return the kind of each change in place: as recorded, else by the geometry."""
+    kinds = after["change"].to_numpy(dtype=object).copy()
+    unsaid = np.flatnonzero(~after["change"].isin(RECORDED).to_numpy())
+    kinds[unsaid] = ChangeKind.ATTRIBUTES.value
+    if layer.geometry is not GeometryType.NONE and len(unsaid):
+        sides = [
+            geometry_items(pa.array(side["geom"].iloc[unsaid].tolist(), pa.binary()), layer)
+            for side in (before, after)
+        ]
+        differs = [a != b for a, b in zip(*(side.to_pylist() for side in sides), strict=True)]
+        kinds[unsaid[differs]] = ChangeKind.RESHAPED.value
+    return [str(kind) for kind in kinds]
 
 
 def _known_columns(layer: Layer) -> tuple[str, ...]:
