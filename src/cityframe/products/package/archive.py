@@ -6,6 +6,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,10 +103,8 @@ def _checked_entries(
     package: Path, archive: zipfile.ZipFile, max_bytes: int
 ) -> list[zipfile.ZipInfo]:
     entries = archive.infolist()
-    names = [entry.filename for entry in entries]
-    doubled = next((name for name in names if names.count(name) > 1), None) if (
-        len(set(names)) < len(names)
-    ) else None  # fmt: skip
+    counted = Counter(entry.filename for entry in entries)
+    doubled = next((name for name, count in counted.items() if count > 1), None)
     total = sum(entry.file_size for entry in entries)
     for is_wrong, found, expected in (
         (len(entries) > _MAX_FILES, f"{len(entries)} files", f"at most {_MAX_FILES}"),
@@ -130,5 +129,5 @@ def _checked_entries(
 
 def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, to: Path) -> None:
     with archive.open(entry) as source, to.open("xb") as target:
-        # no more than was said: a stream that goes on fails at its end, by its check sum
+        # it stops at the size that was added up above, and fails if the check sum is another
         shutil.copyfileobj(source, target)
