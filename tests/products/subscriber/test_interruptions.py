@@ -13,6 +13,7 @@ from sqlalchemy import event
 from cityframe.errors import SourceUnreachableError
 from cityframe.products.subscriber import apply, open_session, read_state, subscribe, undo
 from cityframe.products.subscriber.proof import prove_layer
+from cityframe.products.subscriber.received import Received
 
 LAYERS = ("buildings", "pipes", "permits", "cityframe_subscription")
 
@@ -128,14 +129,15 @@ def test_a_lost_connection_leaves_the_release_before(framework, postgis, trust, 
                 with psycopg.connect(postgis_url, autocommit=True) as other:
                     other.execute("SELECT pg_terminate_backend(%s, 5000)", (backend,))
 
-        with at_each_step(cut), pytest.raises(SourceUnreachableError, match="nothing was changed"):
+        said = "lost in the commit" if moment == steps else "nothing was changed"
+        with at_each_step(cut), pytest.raises(SourceUnreachableError, match=said):
             apply(postgis.url, package, trust, at=at)
         assert postgis.dump(*LAYERS) == before
     apply(postgis.url, package, trust, at=at)
     assert is_at_release(postgis, framework, 2)
 
 
-def test_a_failed_subscription_leaves_no_tables(framework, database, trust, at):
+def test_a_failed_subscription_leaves_nothing(framework, database, trust, at, tmp_path):
     class CutOffError(Exception):
         """The run was interrupted."""
 
@@ -145,10 +147,32 @@ def test_a_failed_subscription_leaves_no_tables(framework, database, trust, at):
 
     with at_each_step(stop), pytest.raises(CutOffError):
         subscribe(database.url, framework.full(1), trust, at=at)
+    assert [path.name for path in tmp_path.iterdir()] == []
     with open_session(database.url, may_create=True) as session:
         assert not any(session.has_table(name) for name in LAYERS)
     subscribe(database.url, framework.full(1), trust, at=at)
     assert is_at_release(database, framework, 1)
+
+
+def test_a_connection_lost_in_the_first_load_is_a_reason_to_try_again(
+    framework, postgis, trust, at, postgis_url, monkeypatch
+):
+    rows = Received.rows
+
+    def cut_before_rows(package, layer):
+        with psycopg.connect(postgis_url, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        yield from rows(package, layer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Received, "rows", cut_before_rows)
+        with pytest.raises(SourceUnreachableError, match="nothing was changed"):
+            subscribe(postgis.url, framework.full(1), trust, at=at)
+    subscribe(postgis.url, framework.full(1), trust, at=at)
+    assert is_at_release(postgis, framework, 1)
 
 
 def test_another_writer_is_waited_for(framework, subscribed, trust, at, monkeypatch):

@@ -3,7 +3,15 @@ import pytest
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.products.package import pack
 from cityframe.products.signature import ReceiptStatement, Role, SignedStatement, TrustStore
-from cityframe.products.subscriber import apply, open_session, read_state, subscribe, undo
+from cityframe.products.subscriber import (
+    LayerDifference,
+    apply,
+    compare,
+    open_session,
+    read_state,
+    subscribe,
+    undo,
+)
 from cityframe.products.subscriber.proof import prove_layer
 
 LAYERS = ("buildings", "pipes", "permits")
@@ -111,3 +119,17 @@ def test_undo_gives_the_release_before_and_the_change_applies_again(
         assert found == expected
     apply(database.url, second, trust, at=at)
     assert found_states(database) == states(framework, 2)
+
+
+def test_comparing_names_what_was_changed_by_hand(framework, database, trust, at):
+    package = framework.full(1)
+    subscribe(database.url, package, trust, at=at)
+    assert compare(database.url, package, trust, at=at) == {}
+    database.run("UPDATE {}buildings SET floors = 99 WHERE uid = 'b2'")
+    database.run("UPDATE {}permits SET uid = 'm7'")
+    assert compare(database.url, package, trust, at=at) == {
+        "buildings": LayerDifference(missing=(), added=(), altered=("b2",)),
+        "permits": LayerDifference(missing=("m1",), added=("m7",), altered=()),
+    }
+    with pytest.raises(DeclarationError, match="release 2, expected release 1"):
+        compare(database.url, framework.full(2), trust, at=at)

@@ -5,6 +5,7 @@ own, which stay as they are. What is kept beside them, and what a receipt says, 
 ``docs/formats/subscriber.md``.
 """
 
+from cityframe.products.subscriber.comparison import LayerDifference, compare
 from cityframe.products.subscriber.connect import open_session
 from cityframe.products.subscriber.mapping import LayerMapping, SubscriberMapping
 from cityframe.products.subscriber.recall import acknowledge
@@ -14,12 +15,14 @@ from cityframe.products.subscriber.subscription import Outcome, apply, subscribe
 
 __all__ = [
     "Answer",
+    "LayerDifference",
     "LayerMapping",
     "Outcome",
     "SubscriberMapping",
     "Subscription",
     "acknowledge",
     "apply",
+    "compare",
     "open_session",
     "read_state",
     "receipt_of",

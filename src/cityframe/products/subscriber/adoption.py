@@ -5,7 +5,13 @@ from cityframe.products.package.manifest import PackagedLayer
 from cityframe.products.subscriber.database import NewLayer, Session
 from cityframe.products.subscriber.mapping import LayerTable, SubscriberMapping, layer_table
 from cityframe.products.subscriber.move import MovedLayer
-from cityframe.products.subscriber.proof import KeptDigest, LayerProof, prove_layer, prove_rows
+from cityframe.products.subscriber.proof import (
+    KeptDigest,
+    LayerProof,
+    RowDigests,
+    prove_layer,
+    prove_rows,
+)
 from cityframe.products.subscriber.received import Received
 
 
@@ -38,11 +44,7 @@ def add_layers(
     moved = {}
     for layer in package.manifest.layers:
         name = layer.contract.name
-        kept = {
-            one.uid: KeptDigest(kept=one.digest)
-            for one in package.redactions_of(name)
-            if one.digest is not None
-        }
+        kept = package.kept_digests(name)
         proof = prove_layer(session, tables[name], kept=kept)
         if name in adopted:
             _check_rows(session, tables[name], package, layer, proof, kept)
@@ -88,7 +90,7 @@ def _check_rows(
     found: LayerProof,
     kept: dict[str, KeptDigest],
 ) -> None:
-    expected = prove_rows(package.rows(layer), layer.contract, kept=kept)
+    expected = prove_rows(RowDigests(package.rows(layer), layer.contract, kept))
     if (found.state, found.uid_sum) != (expected.state, expected.uid_sum):
         raise IntegrityError(
             where=f"{session.where} table {table.name}",

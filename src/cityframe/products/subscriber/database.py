@@ -110,6 +110,9 @@ class Session(ABC):
     def _selected(self, column: str, kind: AttributeType) -> sa.ColumnElement[Any]: ...
 
     @abstractmethod
+    def _selected_geometry(self, column: str) -> sa.ColumnElement[Any]: ...
+
+    @abstractmethod
     def _encode(self, values: "pa.Array[Any]", kind: AttributeType) -> list[Any]: ...
 
     @abstractmethod
@@ -157,7 +160,7 @@ class Session(ABC):
         selected += [self._selected(column, one.type) for one, column in table.attributes()]
         names = ["uid", *table.layer.attribute_names]
         if table.has_geometry:
-            selected.append(sa.column(table.geometry))
+            selected.append(self._selected_geometry(table.geometry))
             names.append(GEOMETRY)
         query = sa.select(*selected).select_from(self.clause(table.name, ()))
         with self.connection.execute(query.execution_options(yield_per=BATCH_ROWS)) as result:

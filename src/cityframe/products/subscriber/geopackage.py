@@ -9,7 +9,7 @@ import itertools
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +57,22 @@ def geopackage_session(path: str, *, may_create: bool) -> Iterator["GeoPackageSe
     """Open a GeoPackage in one transaction; see `cityframe.products.subscriber.connect`."""
     file = Path(path)
     _check_file(file, may_create=may_create)
+    is_new = not file.exists()
     engine = sa.create_engine(
         "sqlite://", creator=lambda: _connected(file), poolclass=sa.pool.NullPool
     )
-    with (
-        tempfile.TemporaryDirectory(prefix=".cityframe-", dir=file.absolute().parent) as beside,
-        errors_explained(path),
-        engine.connect() as connection,
-    ):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            yield GeoPackageSession(connection, path, Path(beside) / "new.gpkg")
-            connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
+    try:
+        with errors_explained(path), ExitStack() as beside, engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield GeoPackageSession(connection, path, beside)
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+    finally:
+        if is_new and file.exists() and not file.stat().st_size:
+            file.unlink()
 
 
 def _connected(file: Path) -> sqlite3.Connection:
@@ -105,13 +106,13 @@ class GeoPackageSession(Session):
 
     Parameters
     ----------
-    new_file : Path
-        Where GDAL may write the tables of new layers; it does not exist yet.
+    beside : ExitStack
+        Ends with the session; takes what is needed beside the file until then.
     """
 
-    def __init__(self, connection: sa.Connection, where: str, new_file: Path) -> None:
+    def __init__(self, connection: sa.Connection, where: str, beside: ExitStack) -> None:
         super().__init__(connection, where)
-        self._new_file = new_file
+        self._beside = beside
 
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table; none if there is no such table."""
@@ -136,9 +137,12 @@ class GeoPackageSession(Session):
         """Make the tables of layers: GDAL writes them into a file, which is copied here."""
         if not layers:
             return
+        parent = Path(self.where).absolute().parent
+        folder = tempfile.TemporaryDirectory(prefix=".cityframe-", dir=parent)
+        new_file = Path(self._beside.enter_context(folder)) / "new.gpkg"
         for layer in layers:
-            _write_with_gdal(self._new_file, layer, self.where)
-        self.connection.exec_driver_sql("ATTACH DATABASE ? AS made", (str(self._new_file),))
+            _write_with_gdal(new_file, layer, self.where)
+        self.connection.exec_driver_sql("ATTACH DATABASE ? AS made", (str(new_file),))
         self._copy_catalogue()
         for layer in layers:
             self._copy_table(layer.table)
@@ -206,6 +210,9 @@ class GeoPackageSession(Session):
         column: str,
         kind: AttributeType,  # noqa: ARG002  SQLite has no types to bring in line
     ) -> sa.ColumnElement[Any]:
+        return sa.column(column)
+
+    def _selected_geometry(self, column: str) -> sa.ColumnElement[Any]:
         return sa.column(column)
 
     def _encode(self, values: "pa.Array[Any]", kind: AttributeType) -> list[Any]:

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import psycopg
 import pyarrow as pa
 import shapely
 import sqlalchemy as sa
 
 from cityframe.core.arrow_rows import ARROW_TYPES
-from cityframe.errors import DeclarationError
+from cityframe.errors import DeclarationError, SourceUnreachableError
 from cityframe.model.layer import AttributeType
 from cityframe.products.subscriber.database import (
     LOCK_TIMEOUT_S,
@@ -39,7 +38,7 @@ def postgis_session(url: str) -> Iterator["PostgisSession"]:
     target = parsed.set(drivername="postgresql+psycopg").difference_update_query(["schema"])
     where = parsed.render_as_string(hide_password=True)
     engine = sa.create_engine(target, poolclass=sa.pool.NullPool)
-    with errors_explained(where), engine.connect() as connection, connection.begin():
+    with errors_explained(where), engine.connect() as connection, connection.begin() as whole:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
         connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
         if not connection.dialect.has_schema(connection, schema):
@@ -52,6 +51,15 @@ def postgis_session(url: str) -> Iterator["PostgisSession"]:
         # two subscribers on one schema: the second waits here, before there is a table to lock
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(schema))))
         yield PostgisSession(connection, where, schema)
+        try:
+            whole.commit()
+        except sa.exc.OperationalError as error:
+            raise SourceUnreachableError(
+                where=where,
+                found="a connection that was lost in the commit",
+                expected="the server's answer",
+                remedy="do it again: if it came through, that is said",
+            ) from error
 
 
 def _parsed(url: str) -> sa.URL:
@@ -155,6 +163,10 @@ class PostgisSession(Session):
             sa.types.NullType(),
         ).label(column)
 
+    def _selected_geometry(self, column: str) -> sa.ColumnElement[Any]:
+        # ISO WKB, little-endian whatever the server is
+        return sa.func.ST_AsBinary(sa.column(column), "NDR")
+
     def _encode(
         self,
         values: "pa.Array[Any]",
@@ -172,8 +184,7 @@ class PostgisSession(Session):
         return list(encoded)
 
     def _decode_geometry(self, values: Sequence[Any]) -> "pa.Array[Any]":
-        geometry = shapely.from_wkb(np.array(values, dtype=object))
-        return pa.array(shapely.to_wkb(geometry, flavor="iso"), pa.binary())
+        return pa.array(values, pa.binary())
 
     def _srid(self, table: LayerTable) -> int:
         authority, code = table.layer.crs.split(":")
@@ -216,9 +227,13 @@ class PostgisSession(Session):
         driver = self.connection.connection.driver_connection
         if not isinstance(driver, psycopg.Connection):
             raise TypeError(type(driver))
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"COPY {self.quoted(table.name)} ({names}) FROM STDIN") as copy,
-        ):
-            for row in zip(*values, strict=True):
-                copy.write_row(row)
+        try:
+            with (
+                driver.cursor() as cursor,
+                cursor.copy(f"COPY {self.quoted(table.name)} ({names}) FROM STDIN") as copy,
+            ):
+                for row in zip(*values, strict=True):
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            # as SQLAlchemy does with what passes through it
+            raise sa.exc.DBAPIError.instance(None, None, error, psycopg.Error) from error

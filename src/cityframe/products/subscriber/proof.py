@@ -1,7 +1,7 @@
 """What a subscriber's own rows add up to: one scan of a layer's table."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,44 +53,74 @@ class LayerProof:
     kept: dict[str, KeptDigest]
 
 
-def prove_rows(
-    batches: Iterable[pa.RecordBatch],
-    layer: Layer,
-    *,
-    watched: Iterable[str] = (),
-    kept: Mapping[str, KeptDigest] | None = None,
-) -> LayerProof:
-    """Add up rows.
+class RowDigests:
+    """The digests of rows as they count, batch by batch.
 
     Parameters
     ----------
     batches : iterable of RecordBatch
         ``uid``, the attributes and ``geom`` (WKB), in any order of rows; read once.
-    watched : iterable of str
-        Uids of which the row digest is wanted.
     kept : mapping of str to KeptDigest, optional
         Redacted rows by uid.
+
+    Attributes
+    ----------
+    still_kept : dict of str to KeptDigest
+        Those of ``kept`` that were met and count with their kept digest, with what their values
+        give.
     """
-    special = kept or {}
-    wanted = pa.array([*watched, *special], pa.string())
+
+    def __init__(
+        self,
+        batches: Iterable[pa.RecordBatch],
+        layer: Layer,
+        kept: Mapping[str, KeptDigest] | None = None,
+    ) -> None:
+        self._batches = batches
+        self._layer = layer
+        self._kept = kept or {}
+        self.still_kept: dict[str, KeptDigest] = {}
+
+    def __iter__(self) -> Iterator[tuple[list[str], list[bytes]]]:
+        """Give the uids and digests of each batch."""
+        special = pa.array(list(self._kept), pa.string())
+        for batch in self._batches:
+            column = batch.column("uid")
+            uids: list[str] = column.to_numpy(zero_copy_only=False).tolist()
+            found = row_digests_of(batch, self._layer)
+            digests: list[bytes] = found.to_numpy(zero_copy_only=False).tolist()
+            for place in np.flatnonzero(pc.is_in(column, value_set=special)):
+                digests[place] = self._as_it_counts(uids[place], digests[place])
+            yield uids, digests
+
+    def _as_it_counts(self, uid: str, digest: bytes) -> bytes:
+        one = self._kept[uid]
+        if one.cleared not in ("", digest.hex()):
+            return digest
+        self.still_kept[uid] = KeptDigest(kept=one.kept, cleared=digest.hex())
+        return bytes.fromhex(one.kept)
+
+
+def prove_rows(rows: RowDigests, *, watched: Iterable[str] = ()) -> LayerProof:
+    """Add up rows.
+
+    Parameters
+    ----------
+    watched : iterable of str
+        Uids of which the row digest is wanted.
+    """
+    wanted = set(watched)
     count, total, uid_sum = 0, 0, 0
     found: dict[str, bytes] = {}
-    still_kept: dict[str, KeptDigest] = {}
-    for batch in batches:
-        uids: list[str] = batch.column("uid").to_numpy(zero_copy_only=False).tolist()
-        digests: list[bytes] = row_digests_of(batch, layer).to_numpy(zero_copy_only=False).tolist()
-        for place in np.flatnonzero(pc.is_in(batch.column("uid"), value_set=wanted)):
-            uid, values = uids[place], digests[place].hex()
-            one = special.get(uid)
-            if one is not None and one.cleared in ("", values):
-                still_kept[uid] = KeptDigest(kept=one.kept, cleared=values)
-                digests[place] = bytes.fromhex(one.kept)
-            found[uid] = digests[place]
+    for uids, digests in rows:
+        if wanted:
+            pairs = zip(uids, digests, strict=True)
+            found.update((uid, digest) for uid, digest in pairs if uid in wanted)
         count += len(digests)
         total = (total + layer_sum(digests)) % _LAYER_MODULUS
         uid_sum = (uid_sum + uid_sum_of(uids, digests)) % UID_MODULUS
     state = LayerState(count=count, digest=layer_digest(total, count))
-    return LayerProof(state=state, uid_sum=uid_sum, digests=found, kept=still_kept)
+    return LayerProof(state=state, uid_sum=uid_sum, digests=found, kept=rows.still_kept)
 
 
 def prove_layer(
@@ -101,7 +131,7 @@ def prove_layer(
     kept: Mapping[str, KeptDigest] | None = None,
 ) -> LayerProof:
     """Add up the rows of a layer's table, as the transaction sees them; see `prove_rows`."""
-    return prove_rows(session.rows(table), table.layer, watched=watched, kept=kept)
+    return prove_rows(RowDigests(session.rows(table), table.layer, kept), watched=watched)
 
 
 def uid_sum_of(uids: Sequence[str], digests: Sequence[bytes]) -> int:

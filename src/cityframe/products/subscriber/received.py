@@ -14,6 +14,7 @@ from cityframe.products.package.manifest import SIGNATURE_FILE, PackagedLayer, P
 from cityframe.products.package.records import Redaction, read_redactions
 from cityframe.products.package.rows import layer_frames
 from cityframe.products.signature import PackageStatement, SignedStatement, TrustStore
+from cityframe.products.subscriber.proof import KeptDigest
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,13 @@ class Received:
         for frame in layer_frames(self.folder, self.manifest, layer, self.manifest.formats[0]):
             yield from to_arrow(frame, layer.contract, system).combine_chunks().to_batches()
 
-    def redactions_of(self, layer: str) -> list[Redaction]:
-        """Return the redactions in a layer."""
-        return [one for one in self.redactions if one.layer == layer]
+    def kept_digests(self, layer: str) -> dict[str, KeptDigest]:
+        """Return the redacted rows of a layer that give their digests no more."""
+        return {
+            one.uid: KeptDigest(kept=one.digest)
+            for one in self.redactions
+            if one.layer == layer and one.digest
+        }
 
 
 @contextmanager
