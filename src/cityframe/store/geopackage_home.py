@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyogrio.errors
 import pyogrio.raw
 import shapely
 import sqlalchemy as sa
@@ -343,17 +344,25 @@ def _write_bulk(path: Path, bulk: Bulk) -> None:
             yield from _with_text_moments(pa.Table.from_batches([batch])).to_batches()
 
     schema = _with_text_moments(first.schema.empty_table()).schema
-    pyogrio.raw.write_arrow(
-        pa.RecordBatchReader.from_batches(schema, plain()),
-        path,
-        layer=layer.name,
-        append=path.exists(),
-        driver="GPKG",
-        geometry_name=GEOMETRY if has_geometry else None,
-        geometry_type=f"{layer.geometry}{' Z' if layer.has_z else ''}" if has_geometry else None,
-        crs=layer.crs if has_geometry else None,
-        layer_options={"FID": "fid", **({"GEOMETRY_NAME": "geom"} if has_geometry else {})},
-    )
+    kind = f"{layer.geometry}{' Z' if layer.has_z else ''}"
+    try:
+        pyogrio.raw.write_arrow(
+            pa.RecordBatchReader.from_batches(schema, plain()),
+            path,
+            layer=layer.name,
+            append=path.exists(),
+            driver="GPKG",
+            geometry_name=GEOMETRY if has_geometry else None,
+            geometry_type=kind if has_geometry else None,
+            crs=layer.crs if has_geometry else None,
+            layer_options={"FID": "fid", **({"GEOMETRY_NAME": "geom"} if has_geometry else {})},
+        )
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise SourceUnreachableError(
+            where=str(path.parent),
+            found=f"the file of first rows can't be written ({error})",
+            remedy="nothing was written; make room or look at the disk, then try again",
+        ) from error
 
 
 def _as_sqlite(rows: pa.Table, layer: Layer) -> pa.Table:
@@ -372,10 +381,16 @@ def _with_text_moments(rows: pa.Table) -> pa.Table:
     for place, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
             kind: Any = _SECONDS if field.name in ("valid_from", "valid_to") else _MILLISECONDS
-            moments: Any = rows.column(place).cast(kind)
-            text = pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ")
-            rows = rows.set_column(place, field.name, text)
+            rows = rows.set_column(place, field.name, _text(rows.column(place).cast(kind)))
     return rows
+
+
+def _text(moments: Any) -> "pa.Array[Any]":
+    # few different ones in many rows, and formatting is slow
+    encoded: Any = moments.combine_chunks().dictionary_encode()
+    texts: Any = pc.strftime(encoded.dictionary, format="%Y-%m-%dT%H:%M:%SZ")
+    result: pa.Array[Any] = texts.take(encoded.indices)
+    return result
 
 
 def _typed(batch: pa.RecordBatch, moments: Sequence[str]) -> pa.RecordBatch:

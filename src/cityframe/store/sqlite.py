@@ -1,5 +1,6 @@
 """How cityframe opens SQLite: write-ahead log, foreign keys, transactions that begin as writers."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,10 +13,15 @@ from sqlalchemy import event
 from cityframe.errors import SourceUnreachableError
 
 BUSY_TIMEOUT_S = 30
+_REFUSED_BY_THE_SYSTEM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 
 
 def sqlite_engine(path: Path) -> sa.Engine:
-    """Return the engine of a SQLite file, one a process and path."""
+    """Return the engine of a SQLite file, one a process and path.
+
+    Its statements raise `SourceUnreachableError` where the system refuses: a full disk, an error
+    of input or output.
+    """
     return _engine(str(path.resolve()))
 
 
@@ -33,6 +39,18 @@ def _engine(path: str) -> sa.Engine:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -65536")
+
+    @event.listens_for(engine, "handle_error")
+    def _translate(context: sa.ExceptionContext) -> BaseException | None:
+        # the low byte; the others say more closely what the system refused
+        code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+        if code not in _REFUSED_BY_THE_SYSTEM:
+            return None
+        return SourceUnreachableError(
+            where=path,
+            found=f"the file can't be read or written ({context.original_exception})",
+            remedy="nothing was written; make room or look at the disk, then try again",
+        )
 
     return engine
 
