@@ -21,7 +21,7 @@ from cityframe.products.package import (
     build_full,
     verify,
 )
-from cityframe.products.signature import SigningKey
+from cityframe.products.signature import SigningKey, TrustStore
 
 ALL_FORMATS = ("gpkg", "geoparquet")
 
@@ -81,7 +81,9 @@ def build_packages(city: City, number: int, to: Path) -> dict[str, Path]:
     return built
 
 
-def verify_package(folder: Path, base: Path | None) -> dict[str, Any]:
+def verify_package(
+    folder: Path, base: Path | None, trust: TrustStore | None = None
+) -> dict[str, Any]:
     """Verify a package and return what was proved, JSON-ready.
 
     Raises
@@ -89,7 +91,7 @@ def verify_package(folder: Path, base: Path | None) -> dict[str, Any]:
     IntegrityError
         If it is not what it claims to be, or does not lead from its base to its release.
     """
-    result = verify(folder, base=base)
+    result = verify(folder, base=base, trust=trust)
     manifest = result.manifest
     proved = f"{manifest.kind.value} package of release {manifest.release.number}"
     if result.base is not None:
@@ -102,6 +104,7 @@ def verify_package(folder: Path, base: Path | None) -> dict[str, Any]:
         "digest": manifest.digest,
         "rows": result.rows,
         "base": str(base) if base else None,
+        "is_signature_checked": trust is not None,
         "proved": proved,
     }
 

@@ -33,7 +33,6 @@ from cityframe.reconcile.comparison import differing_attributes
 from cityframe.reconcile.current import CurrentLayer, stacked
 
 _OTHER_GEOMETRY = (ChangeKind.RESHAPED.value, ChangeKind.NEW.value, ChangeKind.REMOVED.value)
-_IN_PLACE = (ChangeKind.MOVED.value, ChangeKind.RESHAPED.value, ChangeKind.ATTRIBUTES.value)
 _ORIGIN = ["delivery", "record", "basis", "valid_from"]
 
 
@@ -62,12 +61,11 @@ def changes_in_order(current: CurrentLayer, parts: Sequence[gpd.GeoDataFrame]) -
     is_last = ~stays["uid"].duplicated(keep="last")
     kind = stays["uid"].map(net.set_index("uid")["change"])
     flag = stays["uid"].map(net.set_index("uid")["has_new_attributes"])
-    is_changed = is_last & stays["change"].isin(_IN_PLACE) & kind.isin(_IN_PLACE)
     return change_table(
         [
             stays.assign(
-                change=stays["change"].mask(is_changed, kind),
-                has_new_attributes=stays["has_new_attributes"].mask(is_changed, flag).astype(bool),
+                change=stays["change"].mask(is_last, kind),
+                has_new_attributes=stays["has_new_attributes"].mask(is_last, flag).astype(bool),
             )
         ],
         layer,

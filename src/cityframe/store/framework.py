@@ -67,6 +67,7 @@ class Framework:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._is_checked = False
+        self._layers: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -478,24 +479,24 @@ class Framework:
         """Choose rows where a column names a release in (low, high], or redacted or due then."""
         table = history_table(layer)
         first = low.number if low else 0
-        parts = [
-            sa.select(table.c.fid).where(column > first, column <= high.number)
-            for column in columns
+        # redactions and due rows are few, mostly none: asked for apart, so that the ranges stay
+        # plain enough for every planner to use the indexes
+        parts: list[sa.ColumnElement[bool]] = [
+            (column > first) & (column <= high.number) for column in columns
         ]
-        parts.append(
-            sa.select(REDACTION.c.row).where(
-                REDACTION.c.layer == layer.name,
-                REDACTION.c.release > first,
-                REDACTION.c.release <= high.number,
-            )
+        redacted = sa.select(REDACTION.c.row).where(
+            REDACTION.c.layer == layer.name,
+            REDACTION.c.release > first,
+            REDACTION.c.release <= high.number,
         )
+        with self.home.engine.connect() as connection:
+            rows = sorted(set(connection.execute(redacted).scalars()))
+        if rows:
+            parts.append(table.c.fid.in_(rows))
         if low:
-            moments = sorted((low.valid_at, high.valid_at))
-            due = sa.select(DUE.c.uid).where(
-                DUE.c.layer == layer.name, DUE.c.at > moments[0], DUE.c.at <= moments[1]
-            )
-            parts.append(sa.select(table.c.fid).where(table.c.uid.in_(due)))
-        return table.c.fid.in_(sa.union(*parts))
+            due = self.due_uids(layer, low.valid_at, high.valid_at)
+            parts += list(_by_uid(layer, due))
+        return sa.or_(*parts)
 
     def _with_digests_of(self, release: Release, layer: Layer, rows: pa.Table) -> pa.Table:
         """Return rows (``fid``, ``digest``) with the digests from before later redactions."""
@@ -527,7 +528,10 @@ class Framework:
     # reading
 
     def _has(self, layer: Layer) -> bool:
-        return layer.name in self.contracts()
+        # a layer that is there once stays
+        if layer.name not in self._layers:
+            self._layers = frozenset(self.contracts())
+        return layer.name in self._layers
 
     def _state_names(self, layer: Layer) -> tuple[str, ...]:
         geometry = () if layer.geometry is GeometryType.NONE else (GEOMETRY,)

@@ -19,7 +19,7 @@ from cityframe.store.feature_check import (
 )
 from cityframe.store.framework import Framework
 from cityframe.store.home import Home
-from cityframe.store.layer_check import LayerTally, check_rows
+from cityframe.store.layer_check import LayerTally, check_rows, redactions_by_row
 from cityframe.store.proof import Row, Said, read_json, read_said
 from cityframe.store.sealed_rows import as_seals, odd_rows, set_digest
 from cityframe.store.spatial_check import database_damages
@@ -170,7 +170,10 @@ def _odd_rows(
 
 
 def _rows_touched(home: Home, layer: Layer, said: Said, number: int) -> list[dict[str, Any]]:
-    """Return the rows of all features that a release touched, as far as rows and lineage tell."""
+    """Return the rows of features that a release touched, as far as rows and lineage tell.
+
+    Their seals are those of that release, before later redactions.
+    """
     columns = history_table(layer).c
     is_touched = (columns.release_from == number) | (columns.release_to == number)
     touched = sa.select(columns.uid).where(is_touched)
@@ -180,11 +183,14 @@ def _rows_touched(home: Home, layer: Layer, said: Said, number: int) -> list[dic
         if row["layer"] == layer.name and row["release"] == number
     ]
     chosen = [columns[name] for name in ("fid", "uid", "release_from", "release_to", "seal")]
+    redactions = redactions_by_row(layer, said)
     found: dict[int, dict[str, Any]] = {}
     with plain_connection(home) as connection:
         for condition in (columns.uid.in_(touched), *_in_parts(columns.uid, ended)):
             for row in connection.execute(sa.select(*chosen).where(condition)).mappings():
-                found[row["fid"]] = {**row, "seal": bytes(row["seal"])}
+                later = [one for one in redactions.get(row["fid"], ()) if one["release"] > number]
+                seal = later[0]["seal_before"] if later else row["seal"]
+                found[row["fid"]] = {**row, "seal": bytes(seal)}
     return list(found.values())
 
 

@@ -1,6 +1,7 @@
 """How cityframe reaches PostGIS: the URL, connections, and what the database's errors mean."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -102,7 +103,7 @@ def parse_address(url: str) -> Address:
 
 
 def postgis_engine(address: Address) -> sa.Engine:
-    """Return the engine of an address, one a process; it keeps no connection open.
+    """Return the engine of an address, one a process; it keeps a few connections open.
 
     Its statements raise as those in `database_errors` do.
     """
@@ -113,10 +114,13 @@ def postgis_engine(address: Address) -> sa.Engine:
 def _engine(label: str, parameters: tuple[tuple[str, str], ...]) -> sa.Engine:
     engine = sa.create_engine(
         "postgresql+psycopg://",
-        poolclass=sa.pool.NullPool,
+        pool_size=2,
+        pool_pre_ping=True,
         connect_args=dict(parameters),
         use_native_hstore=False,
     )
+    # a forked process must not speak on its parent's connections
+    os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
 
     @event.listens_for(engine, "handle_error")
     def _translate(context: sa.ExceptionContext) -> BaseException | None:

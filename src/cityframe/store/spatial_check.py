@@ -1,6 +1,8 @@
 """Geometries of a GeoPackage as they are stored: blobs, their envelopes, the R-tree beside them."""
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,51 +27,84 @@ Mask = npt.NDArray[np.bool_]
 Bounds = npt.NDArray[np.float64]
 
 
-def wkb_of_blobs(blobs: tuple["pa.Array[Any]", Mask], layer: Layer) -> tuple["pa.Array[Any]", Mask]:
-    """Return the WKB in GeoPackage's blobs (null where one is damaged), and which are damaged.
+@dataclass(frozen=True)
+class Blobs:
+    """Geometries from a GeoPackage's blobs.
 
-    A blob has its header as the store writes it: version 1, little-endian, the layer's CRS, and an
-    envelope or none; an envelope is that of the geometry.
+    Attributes
+    ----------
+    wkb : Array
+        Null where a blob is null or damaged.
+    envelopes : ndarray
+        (minx, maxx, miny, maxy) as the headers have them; NaN for none.
+    is_damaged : ndarray of bool
+        Blobs whose header is not as the store writes it.
     """
-    values, bad = blobs
-    bad = bad.copy()
+
+    wkb: "pa.Array[Any]"
+    envelopes: Bounds
+    is_damaged: Mask
+
+
+def read_blobs(values: "pa.Array[Any]", layer: Layer) -> Blobs:
+    """Take GeoPackage's headers off: version 1, little-endian, the layer's CRS, any envelope."""
+    damaged = np.zeros(len(values), dtype=bool)
+    envelopes = np.full((len(values), 4), np.nan)
+    wkb: Any = pa.array([None] * len(values), pa.binary())
     heads: Any = pc.binary_slice(values, 0, _HEADER.size).dictionary_encode()
-    wkb = pa.nulls(len(values), pa.binary())
     codes = heads.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     for code, head in enumerate(heads.dictionary.to_pylist()):
         chosen = codes == code
         width = _envelope_bytes(head, layer)
         if width is None:
-            bad |= chosen
+            damaged |= chosen
             continue
+        end = _HEADER.size + width
         mask = pa.array(chosen)
-        body = pc.binary_replace_slice(values, start=0, stop=_HEADER.size + width, replacement=b"")
+        body = pc.binary_replace_slice(values, start=0, stop=end, replacement=b"")
         wkb = pc.if_else(mask, body, wkb)
         if width:
-            envelopes = pc.binary_slice(values, _HEADER.size, _HEADER.size + width)
-            bad[chosen] |= _differs(envelopes.filter(mask), body.filter(mask), width)
-    return pc.if_else(pa.array(bad), None, wkb), bad
+            stored = _envelopes(pc.binary_slice(values.filter(mask), _HEADER.size, end), width)
+            envelopes[chosen] = stored[:, :4]
+            if width > _ENVELOPE_BYTES[1]:
+                damaged[chosen] |= (stored[:, 4:] != _heights(body.filter(mask))).any(axis=1)
+    return Blobs(pc.if_else(pa.array(damaged), None, wkb), envelopes, damaged)
 
 
-def bounds_damages(layer: Layer, rows: pa.Table, bounds: Bounds, is_readable: Mask) -> list[Damage]:
-    """Hold R-tree entries (minx, maxx, miny, maxy; NaN for none) against the geometries."""
+def bounds_damages(
+    layer: Layer, rows: pa.Table, envelopes: Bounds, entries: Bounds, is_readable: Mask
+) -> Iterator[Damage]:
+    """Hold envelopes and R-tree entries against the geometries.
+
+    Parameters
+    ----------
+    rows : Table, n rows
+        ``fid, uid, geom``.
+    envelopes, entries : ndarray, n by 4
+        (minx, maxx, miny, maxy); NaN for none.
+    is_readable : ndarray of bool, n
+        Rows to look at.
+    """
     found = bounds_of(rows.column(GEOMETRY).combine_chunks())
-    has_bounds, has_entry = ~np.isnan(found[:, 0]), ~np.isnan(bounds[:, 0])
+    has_bounds, has_entry = ~np.isnan(found[:, 0]), ~np.isnan(entries[:, 0])
     slack = np.abs(found) * _RTREE_SLACK
-    inside = (bounds[:, [0, 2]] <= found[:, [0, 2]]) & (bounds[:, [1, 3]] >= found[:, [1, 3]])
-    fits = inside.all(axis=1) & (np.abs(bounds - found) <= slack).all(axis=1)
-    wrong = (has_bounds != has_entry) | (has_bounds & ~fits)
-    return [
-        Damage(
-            where=spatial_index(layer),
-            layer=layer.name,
-            uid=str(rows.column("uid")[place]),
-            fid=rows.column("fid")[place].as_py(),
-            found=f"bounds {bounds[place].tolist()}" if has_entry[place] else "no entry",
-            expected=f"bounds {found[place].tolist()}" if has_bounds[place] else "no entry",
-        )
-        for place in np.flatnonzero(wrong & is_readable).tolist()
-    ]
+    inside = (entries[:, [0, 2]] <= found[:, [0, 2]]) & (entries[:, [1, 3]] >= found[:, [1, 3]])
+    fits = inside.all(axis=1) & (np.abs(entries - found) <= slack).all(axis=1)
+    wrong_entry = (has_bounds != has_entry) | (has_bounds & ~fits)
+    wrong_envelope = ~np.isnan(envelopes[:, 0]) & (envelopes != found).any(axis=1)
+    for where, wrong, stored in (
+        (spatial_index(layer), wrong_entry, entries),
+        (f"{history_name(layer.name)}.{GEOMETRY}", wrong_envelope, envelopes),
+    ):
+        for place in np.flatnonzero(wrong & is_readable).tolist():
+            yield Damage(
+                where=where,
+                layer=layer.name,
+                uid=str(rows.column("uid")[place]),
+                fid=rows.column("fid")[place].as_py(),
+                found=_bounds_text(stored[place]),
+                expected=_bounds_text(found[place]),
+            )
 
 
 def bounds_of(wkb: "pa.Array[Any]") -> Bounds:
@@ -124,15 +159,14 @@ def _envelope_bytes(head: bytes, layer: Layer) -> int | None:
     return _ENVELOPE_BYTES.get((flags & _ENVELOPE) >> 1)
 
 
-def _differs(envelopes: Any, wkb: Any, width: int) -> Mask:
+def _envelopes(values: Any, width: int) -> Bounds:
     # a blob cut short has no whole envelope
-    whole = [one.ljust(width, b"\0") for one in envelopes.to_pylist()]
-    stored = np.frombuffer(b"".join(whole), dtype="<f8").reshape(-1, width // 8)
-    found = bounds_of(wkb)
-    if width > _ENVELOPE_BYTES[1]:
-        found = np.hstack([found, _heights(wkb)])
-    result: Mask = (stored != found).any(axis=1)
-    return result
+    whole = [one.ljust(width, b"\0") for one in values.to_pylist()]
+    return np.frombuffer(b"".join(whole), dtype="<f8").reshape(-1, width // 8)
+
+
+def _bounds_text(bounds: Bounds) -> str:
+    return "no entry" if np.isnan(bounds[0]) else f"bounds {bounds.tolist()}"
 
 
 def _heights(wkb: Any) -> Bounds:

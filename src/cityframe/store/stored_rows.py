@@ -25,7 +25,7 @@ from cityframe.store.damage import Damage
 from cityframe.store.framework import as_schema
 from cityframe.store.geopackage import spatial_index
 from cityframe.store.home import Home
-from cityframe.store.spatial_check import bounds_damages, wkb_of_blobs
+from cityframe.store.spatial_check import bounds_damages, read_blobs
 from cityframe.store.tables import REDACTION, history_name, history_schema, history_table
 
 _BATCH_ROWS = 65_536
@@ -146,22 +146,23 @@ def _typed(
     arrays: list[Any] = [pa.array(fids, pa.int64())]
     damages: list[Damage] = []
     is_readable = np.ones(len(rows), dtype=bool)
+    envelopes = np.full((len(rows), len(_BOUNDS)), np.nan)
     for name in columns[1:]:
-        field = schema.field(name)
+        array, bad = _column(values[name], schema.field(name))
         if name == GEOMETRY:
-            array, bad = wkb_of_blobs(_bytes(values[name]), layer)
-        else:
-            array, bad = _column(values[name], field)
+            blobs = read_blobs(array, layer)
+            array, bad, envelopes = blobs.wkb, bad | blobs.is_damaged, blobs.envelopes
         arrays.append(array)
-        is_readable &= ~bad
-        damages += [
-            _unreadable(layer, name, fid, uid, value)
-            for fid, uid, value in compress(zip(fids, uids, values[name], strict=True), bad)
-        ]
+        if bad.any():
+            is_readable &= ~bad
+            damages += [
+                _unreadable(layer, name, fid, uid, value)
+                for fid, uid, value in compress(zip(fids, uids, values[name], strict=True), bad)
+            ]
     table = pa.table(arrays, schema=as_schema([], columns, layer).schema)
     if has_bounds:
-        bounds = np.array([values[name] for name in _BOUNDS], dtype=np.float64).T
-        damages += bounds_damages(layer, table, bounds, is_readable)
+        entries = np.array([values[name] for name in _BOUNDS], dtype=np.float64).T
+        damages += bounds_damages(layer, table, envelopes, entries, is_readable)
     return StoredRows(table, damages, is_readable)
 
 
@@ -199,11 +200,6 @@ def _of_type(values: Sequence[Any], kind: type) -> tuple[Sequence[Any], Mask]:
     bad = [value is not None and type(value) is not kind for value in values]
     kept = [None if wrong else value for value, wrong in zip(values, bad, strict=True)]
     return kept, np.array(bad, dtype=bool)
-
-
-def _bytes(values: Sequence[Any]) -> tuple["pa.Array[Any]", Mask]:
-    found, bad = _of_type(values, bytes)
-    return pa.array(found, pa.binary()), bad
 
 
 def _from_text(
