@@ -86,10 +86,10 @@ def compare(options: argparse.Namespace) -> Answer:
         options.into, options.package, TrustStore.read(options.trust), at=now()
     )
     body = {
-        one.layer: {
+        layer: {
             "missing": list(one.missing), "added": list(one.added), "altered": list(one.altered),
         }
-        for one in found
+        for layer, one in found.items()
     }  # fmt: skip
     lines = [
         f"{layer}: {', '.join(f'{len(uids)} {what}' for what, uids in parts.items())}"
@@ -127,10 +127,10 @@ def _answer(options: argparse.Namespace) -> subscriber.Answer | None:
 
 
 def _say(outcome: subscriber.Outcome, options: argparse.Namespace) -> Answer:
-    state = outcome.state
+    state = outcome.state.current
     body = {
         "database": str(options.into),
-        "release": state.release_number,
+        "release": state.release,
         "release_digest": state.release_digest,
         "layers": {
             name: {"count": one.count, "digest": one.digest} for name, one in outcome.layers.items()
@@ -138,7 +138,7 @@ def _say(outcome: subscriber.Outcome, options: argparse.Namespace) -> Answer:
         "redactions": [one.model_dump(mode="json") for one in outcome.redactions],
         "receipt": None if outcome.receipt is None else str(options.answer),
     }
-    text = f"{options.into} stands at release {state.release_number}, proved"
+    text = f"{options.into} stands at release {state.release}, proved"
     for one in outcome.redactions:
         text += f"\nredacted: {one.layer} {one.uid} {', '.join(one.attributes)}: {one.decision}"
     return Answer(body, text)

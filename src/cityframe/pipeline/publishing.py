@@ -1,6 +1,7 @@
 """Publish a release: build its packages, prove them, and say so in the ledger."""
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from cityframe.errors import DeclarationError
 from cityframe.model.cycle import CycleState
 from cityframe.model.layer import Layer
-from cityframe.model.release import Release
+from cityframe.model.release import Release, ReleaseKind
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.difference import LayerDifference, difference
 from cityframe.pipeline.plan import read_plan
@@ -121,10 +122,14 @@ def _build_full(city: City, made: Release, folder: Path, formats: tuple[str, ...
         LayerContent(layer=layer, batches=partial(city.framework.batches, layer, made.number))
         for layer in _layers_of(city, made)
     ]
+    _check_not_redacted(city, made)
     manifest = build_full(
         folder,
         made,
         contents,
+        redactions=[
+            one for number in range(1, made.number + 1) for one in city.framework.redactions(number)
+        ],
         lineage=[
             one for number in range(1, made.number + 1) for one in city.framework.lineage(number)
         ],
@@ -135,7 +140,9 @@ def _build_full(city: City, made: Release, folder: Path, formats: tuple[str, ...
 
 
 def _build_change(city: City, made: Release, folder: Path, formats: tuple[str, ...]) -> str:
+    _check_not_redacted(city, made)
     parent = made.number - 1
+    redactions = city.framework.redactions(made.number)
     found = {one.layer.name: one for one in difference(city, parent, made.number)}
     contracts_before = city.framework.contracts(parent)
     manifest = build_change(
@@ -143,10 +150,17 @@ def _build_change(city: City, made: Release, folder: Path, formats: tuple[str, .
         made,
         city.framework.release(parent),
         [
-            _delta(city, layer, found.get(layer.name), contracts_before.get(layer.name))
+            _delta(
+                city,
+                layer,
+                found.get(layer.name),
+                contracts_before.get(layer.name),
+                {one["uid"]: one["attributes"] for one in redactions if one["layer"] == layer.name},
+            )
             for layer in _layers_of(city, made)
         ],
         lineage=city.framework.lineage(made.number),
+        redactions=redactions,
         formats=formats,
         **_common(city, made),
     )
@@ -154,7 +168,11 @@ def _build_change(city: City, made: Release, folder: Path, formats: tuple[str, .
 
 
 def _delta(
-    city: City, layer: Layer, found: LayerDifference | None, before: Layer | None
+    city: City,
+    layer: Layer,
+    found: LayerDifference | None,
+    before: Layer | None,
+    withheld: Mapping[str, Sequence[str]],
 ) -> LayerDelta:
     if found is None:
         empty = city.framework.states_of(layer, [], 0)
@@ -163,11 +181,34 @@ def _delta(
     removed = found.before.assign(
         change=found.before["uid"].map(features["change"]),
         ended_by=found.before["uid"].map(features["ended_by"]),
+        withheld=[",".join(withheld.get(uid, ())) for uid in found.before["uid"]],
     )
     added = found.after.assign(
         has_new_attributes=found.after["uid"].map(features["has_new_attributes"]).astype(bool)
     )
     return LayerDelta(layer, removed=removed, added=added, layer_before=before)
+
+
+def _check_not_redacted(city: City, made: Release) -> None:
+    """Refuse to package what is there only in part.
+
+    Raises
+    ------
+    DeclarationError
+        If a later release cleared values in all of history.
+    """
+    later = [
+        one.number
+        for one in city.framework.releases()
+        if one.number > made.number and one.kind is ReleaseKind.REDACTION
+    ]
+    if later:
+        raise DeclarationError(
+            where=f"release {made.number}",
+            found=f"values that release {later[0]} redacted in all of history",
+            expected=f"a release from {later[0]} on",
+            remedy="send the packages of the newest release",
+        )
 
 
 def _common(city: City, made: Release) -> dict[str, Any]:
