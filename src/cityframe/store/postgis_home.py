@@ -109,9 +109,9 @@ class PostgisHome:
             If another writer holds it longer than 30 s, or the database does not answer.
         """
         with self.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
             # out of the pool: closing it lets go of the lock
             connection.detach()
-            connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
             connection.exec_driver_sql("SET idle_session_timeout = 0")
             connection.execute(sa.select(sa.func.pg_advisory_lock(self._address.lock)))
