@@ -219,3 +219,30 @@ def test_variables_come_from_the_environment_or_their_default(
     assert expand("a/${CITYFRAME_X}/${CITYFRAME_Y:-there}", where="w") == "a/here/there"
     with pytest.raises(DeclarationError, match="CITYFRAME_Y is not set; set CITYFRAME_Y"):
         expand("${CITYFRAME_Y}", where="w")
+
+
+def declare_retention(workspace: Path, text: str) -> None:
+    path = workspace / "cityframe.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + f"retention: {text}\n", encoding="utf-8")
+
+
+def test_retention_that_is_left_out_keeps_for_ever(workspace: Path) -> None:
+    assert read_workspace(workspace).retention.model_dump(exclude_none=True) == {}
+    declare_retention(workspace, "{landed_days: 730, working_days: 1}")
+    declared = read_workspace(workspace).retention
+    assert (declared.landed_days, declared.candidate_days, declared.working_days) == (730, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{landed_days: 0}", r"cityframe.yaml:2: retention.landed_days is 0, .*greater than or"),
+        ("{landed_days: true}", r"retention.landed_days is True, .*valid integer"),
+        ("{working_days: 1.5}", r"retention.working_days is 1.5, .*valid integer"),
+        ("{release_days: 9}", r"cityframe.yaml:2: retention.release_days is not known here"),
+    ],
+)
+def test_wrong_retention_is_refused_with_its_line(workspace: Path, text: str, said: str) -> None:
+    declare_retention(workspace, text)
+    with pytest.raises(DeclarationError, match=said):
+        read_workspace(workspace)

@@ -16,13 +16,18 @@ import pytest
 from cityframe.errors import (
     DeclarationError,
     IntegrityError,
+    PrunedError,
     QuarantinedError,
     SourceUnreachableError,
 )
 from cityframe.model.delivery import Delivery
 from cityframe.store.archive import Archive
+from cityframe.store.pruned import PruneNote, read_note, write_note
 
 NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+
+NOTE = PruneNote("2026-06-01T00:00:00+00:00", "li", "retention: landed_days 730", False, 3)
+ORDER = PruneNote("2026-06-01T00:00:00+00:00", "li", "order 7", True, 3)
 
 
 def land(archive: Archive, content: dict[str, bytes], source: str = "survey") -> Delivery:
@@ -274,3 +279,107 @@ exec({LANDING!r})
     assert leftovers(archive) != []
     land(archive, {"a.csv": b"1"})
     assert leftovers(archive) == []
+
+
+def test_pruned_delivery_keeps_its_manifest_and_says_so(archive: Archive) -> None:
+    delivery = land(archive, {"a/a.csv": b"1", "b.csv": b"22"})
+    other = land(archive, {"a/a.csv": b"2"})
+    archive.prune(delivery.id, NOTE)
+    assert archive.is_pruned(delivery.id)
+    assert archive.pruned(delivery.id) == NOTE
+    assert archive.get(delivery.id) == delivery
+    assert {one.id for one in archive.deliveries("survey")} == {delivery.id, other.id}
+    folder = archive.root / "survey" / delivery.id
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "pruned.json"]
+    assert sorted(path.name for path in archive.root.iterdir()) == [".receiving", "survey"]
+    said = r"pruned at 2026-06-01T00:00:00\+00:00 by li: retention: landed_days 730"
+    for reader in (archive.verify, archive.files):
+        with pytest.raises(PrunedError, match=said):
+            reader(delivery.id)
+    assert not archive.is_pruned(other.id)
+    archive.verify(other.id)
+
+
+def test_unknown_delivery_is_neither_pruned_nor_left_a_note(archive: Archive) -> None:
+    land(archive, {"a.csv": b"1"})
+    with pytest.raises(DeclarationError, match="no delivery"):
+        archive.prune("survey.0123456789abcdef", NOTE)
+    assert len(list((archive.root / "survey").iterdir())) == 1
+
+
+def test_files_that_are_gone_without_a_note_are_damage_not_pruned(archive: Archive) -> None:
+    delivery = land(archive, {"a.csv": b"1"})
+    (archive.files(delivery.id) / "a.csv").unlink()
+    archive.files(delivery.id).rmdir()
+    assert not archive.is_pruned(delivery.id)
+    with pytest.raises(IntegrityError, match="the file is gone"):
+        archive.verify(delivery.id)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "cityframe-pruned/2"}'])
+def test_damaged_note_is_told_as_such(archive: Archive, text: str) -> None:
+    delivery = land(archive, {"a.csv": b"1"})
+    archive.prune(delivery.id, NOTE)
+    (archive.root / "survey" / delivery.id / "pruned.json").write_text(text)
+    with pytest.raises(IntegrityError, match="the note is damaged"):
+        archive.verify(delivery.id)
+
+
+def test_bytes_pruned_for_their_age_may_land_again(archive: Archive) -> None:
+    content = {"a/a.csv": b"1", "b.csv": b"22"}
+    delivery = land(archive, content)
+    archive.prune(delivery.id, NOTE)
+    again, is_new = land_news(archive, content)
+    assert (again, is_new) == (delivery, False)
+    assert not archive.is_pruned(delivery.id)
+    assert archive.verify(delivery.id) == delivery
+    path = archive.files(delivery.id) / "a/a.csv"
+    assert path.stat().st_mode & 0o222 == 0
+    assert read_note(path.parents[2]) is None
+    assert leftovers(archive) == []
+
+
+def test_bytes_pruned_by_order_do_not_land_again(archive: Archive) -> None:
+    delivery = land(archive, {"a.csv": b"1"})
+    archive.prune(delivery.id, ORDER)
+    with pytest.raises(QuarantinedError, match=r"pruned at .* by li: order 7"):
+        land(archive, {"a.csv": b"1"})
+    assert archive.pruned(delivery.id) == ORDER
+    assert leftovers(archive) == []
+
+
+def test_an_order_bars_what_was_pruned_for_its_age(archive: Archive) -> None:
+    delivery = land(archive, {"a.csv": b"1"})
+    archive.prune(delivery.id, NOTE)
+    archive.prune(delivery.id, ORDER)
+    with pytest.raises(QuarantinedError, match="order 7"):
+        land(archive, {"a.csv": b"1"})
+
+
+def test_a_note_beside_the_bytes_counts_for_nothing(archive: Archive) -> None:
+    # what a pruning leaves that was killed before its rename, or a landing after its own
+    delivery = land(archive, {"a.csv": b"1"})
+    write_note(archive.root / "survey" / delivery.id, ORDER)
+    assert not archive.is_pruned(delivery.id)
+    assert archive.verify(delivery.id) == delivery
+    assert land_news(archive, {"a.csv": b"1"}) == (delivery, False)
+    archive.prune(delivery.id, NOTE)
+    assert archive.pruned(delivery.id) == NOTE
+
+
+def test_what_a_killed_pruning_could_not_delete_goes_with_the_next(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = land(archive, {"a.csv": b"1"})
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cityframe.store.archive.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive.prune(delivery.id, NOTE)
+    assert archive.pruned(delivery.id) == NOTE
+    assert (archive.root / ".pruned").exists()
+    archive.prune(delivery.id, NOTE)
+    assert not (archive.root / ".pruned").exists()
