@@ -124,6 +124,8 @@ def _engine(label: str, parameters: tuple[tuple[str, str], ...]) -> sa.Engine:
 
     @event.listens_for(engine, "handle_error")
     def _translate(context: sa.ExceptionContext) -> BaseException | None:
+        if context.is_pre_ping:
+            return None  # the pool connects anew
         return _as_ours(label, context.original_exception)
 
     return engine
