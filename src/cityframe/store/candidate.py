@@ -26,6 +26,7 @@ from cityframe.model.change import CHANGE_COLUMNS, ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import LayerVersion
 from cityframe.store import contract as contract_form
+from cityframe.store.ahead import ahead
 from cityframe.store.chain import LINEAGE_COLUMNS, sha256
 from cityframe.store.framework import Framework, valid_time_text
 from cityframe.store.layer_plan import microseconds, plan_changes, plan_restore
@@ -319,21 +320,26 @@ def _frames(changes: Frames) -> Iterable[gpd.GeoDataFrame]:
 def _write_changes(path: Path, frames: Iterable[gpd.GeoDataFrame], layer: Layer) -> pd.DataFrame:
     lights: list[pa.Table] = []
     writer: pq.ParquetWriter | None = None
+    with ahead(_digested(frames, layer)) as tables:
+        for rows in tables:
+            if writer is None:
+                writer = pq.ParquetWriter(path, rows.schema, compression="zstd")
+            writer.write_table(rows, row_group_size=_GROUP_ROWS)
+            lights.append(rows.select(list(_LIGHT_FIELDS)))
+    if writer is None:
+        return _light(pa.schema(_LIGHT_FIELDS).empty_table())
+    writer.close()
+    return _light(pa.concat_tables(lights))
+
+
+def _digested(frames: Iterable[gpd.GeoDataFrame], layer: Layer) -> Iterator[pa.Table]:
     for frame in frames:
         if frame.empty:
             continue
         rows = to_arrow(frame, layer, CHANGE_COLUMNS)
         _check_moments(rows, layer)
         rows = rows.add_column(len(CHANGE_COLUMNS), "digest", row_digests_of(rows, layer))
-        schema = _with_geo(rows.schema, layer)
-        if writer is None:
-            writer = pq.ParquetWriter(path, schema, compression="zstd")
-        writer.write_table(rows.cast(schema), row_group_size=_GROUP_ROWS)
-        lights.append(rows.select(list(_LIGHT_FIELDS)))
-    if writer is None:
-        return _light(pa.schema(_LIGHT_FIELDS).empty_table())
-    writer.close()
-    return _light(pa.concat_tables(lights))
+        yield rows.cast(_with_geo(rows.schema, layer))
 
 
 def _light(rows: pa.Table) -> pd.DataFrame:

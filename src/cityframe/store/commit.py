@@ -132,8 +132,9 @@ def commit(
             "candidate": candidate.digest,
             "parent": parent.digest if parent else "",
         }
+        stored = framework.contracts()
         with home.transaction([work.bulk for work in works if work.bulk]) as connection:
-            contracts = _contracts(framework, connection, candidate, layers, number)
+            contracts = _contracts(framework, connection, candidate, layers, stored, number)
             for work in works:
                 _write(framework, connection, candidate, work, number, str(head["created_at"]))
             states = [_with_sealed_sets(work) for work in works]
@@ -245,10 +246,10 @@ def _contracts(
     connection: sa.Connection,
     candidate: Candidate,
     layers: Mapping[str, Layer],
+    stored: dict[str, Layer],
     number: int,
 ) -> dict[str, Layer]:
     """Enter contracts that are new or changed; return all of them as of the release."""
-    stored = framework.contracts()
     for name in candidate.contracts:
         layer = _contract(candidate, layers[name])
         if name in stored:

@@ -23,9 +23,10 @@ from cityframe.core.arrow_rows import GEOMETRY, MOMENT
 from cityframe.errors import IntegrityError, SourceUnreachableError
 from cityframe.model.layer import Attribute, GeometryType, Layer
 from cityframe.store import geopackage
+from cityframe.store.ahead import ahead
 from cityframe.store.home import Bbox, Bulk
 from cityframe.store.sqlite import BUSY_TIMEOUT_S, sqlite_engine, write_transaction
-from cityframe.store.tables import Moment, attribute_column, history_name, history_table
+from cityframe.store.tables import RELEASE, Moment, attribute_column, history_name, history_table
 
 _BULK = "bulk"
 _SECONDS, _MILLISECONDS = pa.timestamp("s", tz="UTC"), pa.timestamp("ms", tz="UTC")
@@ -95,7 +96,11 @@ class GeoPackageHome:
                 _write_bulk(path, bulk)
             attached = {_BULK: path} if bulks else {}
             try:
-                with write_transaction(self.engine, attached=attached) as connection:
+                with write_transaction(
+                    self.engine,
+                    attached=attached,
+                    is_large=bool(bulks) and not self._has_releases(),
+                ) as connection:
                     yield connection
             except sa.exc.IntegrityError as error:
                 raise IntegrityError(
@@ -279,6 +284,10 @@ class GeoPackageHome:
         connection.exec_driver_sql(f'DROP VIEW IF EXISTS "{view}"')
         geopackage.unregister(connection, view)
 
+    def _has_releases(self) -> bool:
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(RELEASE.c.number).limit(1)).first() is not None
+
     def _create_state_view(
         self,
         connection: sa.Connection,
@@ -346,17 +355,18 @@ def _write_bulk(path: Path, bulk: Bulk) -> None:
     schema = _with_text_moments(first.schema.empty_table()).schema
     kind = f"{layer.geometry}{' Z' if layer.has_z else ''}"
     try:
-        pyogrio.raw.write_arrow(
-            pa.RecordBatchReader.from_batches(schema, plain()),
-            path,
-            layer=layer.name,
-            append=path.exists(),
-            driver="GPKG",
-            geometry_name=GEOMETRY if has_geometry else None,
-            geometry_type=kind if has_geometry else None,
-            crs=layer.crs if has_geometry else None,
-            layer_options={"FID": "fid", **({"GEOMETRY_NAME": "geom"} if has_geometry else {})},
-        )
+        with ahead(plain()) as rows:
+            pyogrio.raw.write_arrow(
+                pa.RecordBatchReader.from_batches(schema, rows),
+                path,
+                layer=layer.name,
+                append=path.exists(),
+                driver="GPKG",
+                geometry_name=GEOMETRY if has_geometry else None,
+                geometry_type=kind if has_geometry else None,
+                crs=layer.crs if has_geometry else None,
+                layer_options={"FID": "fid", **({"GEOMETRY_NAME": "geom"} if has_geometry else {})},
+            )
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise SourceUnreachableError(
             where=str(path.parent),

@@ -35,7 +35,6 @@ def _engine(path: str) -> sa.Engine:
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -65536")
@@ -57,7 +56,7 @@ def _engine(path: str) -> sa.Engine:
 
 @contextmanager
 def write_transaction(
-    engine: sa.Engine, *, attached: Mapping[str, Path] | None = None
+    engine: sa.Engine, *, attached: Mapping[str, Path] | None = None, is_large: bool = False
 ) -> Iterator[sa.Connection]:
     """Open a transaction that holds the writer's lock from its start.
 
@@ -67,6 +66,9 @@ def write_transaction(
         The file to write to.
     attached : mapping of str to Path, optional
         Other SQLite files to read from in the same transaction, by the name of their schema.
+    is_large : bool
+        Most of what it writes is new: a rollback journal is then cheaper than the write-ahead log,
+        which writes all of it twice. Where another connection is open, the log stays.
 
     Raises
     ------
@@ -76,7 +78,10 @@ def write_transaction(
     with engine.connect() as connection:
         for name, path in (attached or {}).items():
             connection.exec_driver_sql(f'ATTACH DATABASE ? AS "{name}"', (str(path),))
+        # a reader leaves the mode as it is; the file keeps it
+        mode = "DELETE" if is_large else "WAL"
         try:
+            connection.exec_driver_sql(f"PRAGMA main.journal_mode = {mode}")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except sa.exc.OperationalError as error:
             raise SourceUnreachableError(
@@ -93,3 +98,5 @@ def write_transaction(
                 connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")
+        if is_large:
+            connection.exec_driver_sql("PRAGMA main.journal_mode = WAL")
