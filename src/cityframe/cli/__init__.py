@@ -22,6 +22,7 @@ from cityframe.cli import (
     demo_city,
     diff,
     export,
+    fsck,
     history,
     init,
     key,
@@ -29,6 +30,7 @@ from cityframe.cli import (
     package,
     prune,
     pull,
+    redact,
     release,
     report,
     schemas,
@@ -39,7 +41,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, key, migrate, prune,
+    package, report, key, migrate, prune, fsck, redact,
 )  # fmt: skip
 
 

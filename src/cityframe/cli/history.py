@@ -1,6 +1,7 @@
-"""``cityframe history UID``: all that was ever known of a feature."""
+"""``cityframe history UID``: all that was known of a feature, and where its uid leads today."""
 
 import argparse
+from typing import Any
 
 from cityframe.cli.answer import Answer, table
 from cityframe.cli.options import Commands
@@ -27,4 +28,15 @@ def run(options: argparse.Namespace) -> Answer:
         for row in found["rows"]
     ]  # fmt: skip
     header = ("from", "to", "valid from", "valid to", "change", "delivery", "attributes")
-    return Answer(found, f"{found['layer']} {found['uid']}\n{table(rows, header)}")
+    head = f"{found['layer']} {found['uid']}: {found['status']}"
+    if found["status"] == "succeeded":
+        head += f" by {', '.join(found['successors'])}"
+    lines = [head, table(rows, header)]
+    for name in ("ancestors", "descendants"):
+        lines += [f"{name}: {_event(one)}" for one in found[name]]
+    return Answer(found, "\n".join(lines))
+
+
+def _event(one: dict[str, Any]) -> str:
+    share = "" if one["share"] is None else f" ({one['share']:.0%})"
+    return f"release {one['release']} {one['event']} {one['parent']} > {one['child'] or '-'}{share}"

@@ -1,6 +1,7 @@
 """All that was ever known of one feature."""
 
 from collections.abc import Hashable
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import shapely
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
 from cityframe.pipeline.city import City
+from cityframe.store.lineage import ancestors, descendants, resolve
 
 _COLUMNS = (
     "release_from", "release_to", "valid_from", "valid_to", "change", "has_new_attributes",
@@ -24,11 +26,15 @@ def feature_history(city: City, uid: str) -> dict[str, Any]:
     dict
         ``layer, uid, rows``; each row has ``release_from, release_to, valid_from, valid_to,
         change, delivery, record, attributes`` and ``geometry`` (WKT in the layer's CRS).
+        ``status`` and ``successors``: where the uid leads today; ``ancestors``, ``descendants``:
+        events (``release, layer, event, parent, child, share``), oldest first.
 
     Raises
     ------
     DeclarationError
         If no layer ever had this uid.
+    IntegrityError
+        If it ended, and no event says what became of it.
     """
     found = city.framework.history(uid)
     if found.empty:
@@ -39,7 +45,16 @@ def feature_history(city: City, uid: str) -> dict[str, Any]:
         )
     layer = city.framework.contract(str(found["layer"].iloc[0]))
     rows = [_row(row, layer) for row in found.to_dict(orient="records")]
-    return {"layer": layer.name, "uid": uid, "rows": rows}
+    led = resolve(city.framework, uid)
+    return {
+        "layer": layer.name,
+        "uid": uid,
+        "status": led.status.value,
+        "successors": list(led.successors),
+        "ancestors": [asdict(one) for one in ancestors(city.framework, uid)],
+        "descendants": [asdict(one) for one in descendants(city.framework, uid)],
+        "rows": rows,
+    }
 
 
 def _row(row: dict[Hashable, Any], layer: Layer) -> dict[str, Any]:

@@ -124,28 +124,33 @@ class Ledger:
         Raises
         ------
         IntegrityError
-            If an entry was altered, removed or put in between.
+            If an entry was altered, removed or put in between; with the first such.
         """
         if not self._has_entries():
             return 0
+        for sequence in self.broken():
+            raise IntegrityError(
+                where=f"{self._path} entry {sequence}",
+                found="the chain of hashes is broken here",
+                expected="the next number, with the hash of the entry before",
+                remedy="restore the ledger from a backup and find out who wrote to it",
+            )
+        with sqlite_engine(self._path).connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count(_ENTRY.c.sequence))).scalar_one())
+
+    def broken(self) -> Iterator[int]:
+        """Yield the entries that do not follow from the one before, or are not what they hash."""
+        if not self._has_entries():
+            return
         previous, count = _FIRST, 0
         with sqlite_engine(self._path).connect() as connection:
             rows = connection.execute(sa.select(_ENTRY).order_by(_ENTRY.c.sequence)).mappings()
             for row in map(dict, rows):
                 count += 1
-                if (
-                    row["sequence"] != count
-                    or row["previous"] != previous
-                    or row["hash"] != _hash(row)
-                ):
-                    raise IntegrityError(
-                        where=f"{self._path} entry {row['sequence']}",
-                        found="the chain of hashes is broken here",
-                        expected=f"entry {count} with the hash of the one before",
-                        remedy="restore the ledger from a backup and find out who wrote to it",
-                    )
-                previous = row["hash"]
-        return count
+                if (row["sequence"], row["previous"], row["hash"]) != (count, previous, _hash(row)):
+                    yield int(row["sequence"])
+                # the entries after it may be sound again
+                previous, count = row["hash"], int(row["sequence"])
 
 
 def _canonical(body: Mapping[str, Any]) -> str:

@@ -200,8 +200,10 @@ def _last_life(framework: Framework, layer: Layer, uid: str) -> tuple[int | None
     releases = framework.releases()
     times: Any = np.array([one.valid_at.removesuffix("Z") for one in releases], dtype="M8[us]")
     # null is "for ever" in whole numbers as in moments
-    periods = [microseconds(rows.column(name)) for name in _PERIOD[1:]]
-    spans = state_spans(*periods, times.astype(np.int64))
+    known_from, known_to, valid_from, valid_to = (
+        microseconds(rows.column(name)) for name in _PERIOD[1:]
+    )
+    spans = state_spans(known_from, known_to, valid_from, valid_to, times.astype(np.int64))
     if not len(spans.row):
         return None, False
     # one row after another: a life goes on while the next span begins where the last one ends
