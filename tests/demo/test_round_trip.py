@@ -12,7 +12,7 @@ from cityframe.pipeline.city import open_city
 from cityframe.pipeline.cycle import run_cycle
 from cityframe.pipeline.pull import pull
 from cityframe.pipeline.staging import candidate_of
-from cityframe.store.candidate import read_changes
+from cityframe.store.candidate import read_changes_in_effect
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ class Framework:
         parts = []
         for name in candidate.layers:
             layer = self.city.workspace.layer(name)
-            rows = read_changes(candidate, layer)
+            rows = read_changes_in_effect(candidate, layer)
             key = key_text(rows, layer.key)
             self._keys |= dict(zip(rows["uid"], key, strict=True))
             columns = rows[["change", "has_new_attributes"]]
