@@ -109,7 +109,7 @@ def _array(column: pd.Series, kind: "pa.DataType") -> "pa.Array[Any] | pa.Chunke
     return pa.array(column, type=kind, from_pandas=True)
 
 
-def _series(column: "pa.ChunkedArray[Any]", kind: str | None) -> Any:
+def _series(column: Any, kind: str | None) -> Any:
     if kind is None or kind == "object":
         return pd.Series(column.to_numpy(), dtype=object)
     if kind == "bool":
