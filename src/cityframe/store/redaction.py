@@ -248,8 +248,8 @@ def forget(framework: Framework, layer: Layer) -> None:
             # pages keep remains of rows that were moved in them: overwriting alone is not enough
             connection.exec_driver_sql("VACUUM")
             is_held = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
-        except sa.exc.OperationalError as error:
-            raise _not_forgotten(framework, str(error.orig)) from error
+        except (sa.exc.OperationalError, SourceUnreachableError) as error:
+            raise _not_forgotten(framework, str(error)) from error
         if is_held:
             raise _not_forgotten(framework, "a reader holds the file")
 

@@ -19,8 +19,8 @@ _REFUSED_BY_THE_SYSTEM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQL
 def sqlite_engine(path: Path) -> sa.Engine:
     """Return the engine of a SQLite file, one a process and path.
 
-    Its statements raise `SourceUnreachableError` where the system refuses: a full disk, an error
-    of input or output.
+    Its statements raise `SourceUnreachableError` where the system refuses (a full disk, an error
+    of input or output) or another holds the file longer than the busy timeout.
     """
     return _engine(str(path.resolve()))
 
@@ -43,6 +43,12 @@ def _engine(path: str) -> sa.Engine:
     def _translate(context: sa.ExceptionContext) -> BaseException | None:
         # the low byte; the others say more closely what the system refused
         code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            return SourceUnreachableError(
+                where=path,
+                found="another writer holds the store",
+                remedy="try again when it has finished",
+            )
         if code not in _REFUSED_BY_THE_SYSTEM:
             return None
         return SourceUnreachableError(
@@ -80,15 +86,8 @@ def write_transaction(
             connection.exec_driver_sql(f'ATTACH DATABASE ? AS "{name}"', (str(path),))
         # a reader leaves the mode as it is; the file keeps it
         mode = "DELETE" if is_large else "WAL"
-        try:
-            connection.exec_driver_sql(f"PRAGMA main.journal_mode = {mode}")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except sa.exc.OperationalError as error:
-            raise SourceUnreachableError(
-                where=str(engine.url.database),
-                found="another writer holds the store",
-                remedy="try again when it has finished",
-            ) from error
+        connection.exec_driver_sql(f"PRAGMA main.journal_mode = {mode}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             yield connection
         except BaseException:
