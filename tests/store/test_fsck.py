@@ -2,8 +2,10 @@
 
 import datetime as dt
 import random
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.store.candidate import write_restoring_candidate
 from cityframe.store.commit import commit
 from cityframe.store.damage import Damage
-from cityframe.store.framework import Framework, as_schema
+from cityframe.store.framework import Framework, as_schema, open_framework
 from cityframe.store.fsck import fsck
 from cityframe.store.geopackage_home import GeoPackageHome
 from cityframe.store.redaction import plan_redaction, redact
@@ -310,3 +312,42 @@ def test_a_forged_row_is_found_by_the_release_that_opened_it(
     )
     assert {one.release for one in found if one.where == "cf_release_layer.opened"} == {1}
     assert 1 in {one.release for one in found if one.where == "cf_release_layer"}
+
+
+def contents(path: Path) -> dict[str, list[str]] | str:
+    """Return all rows of a GeoPackage that fsck answers for, as SQLite has them."""
+    tables = (
+        "cf_release", "cf_release_layer", "cf_contract", "cf_lineage", "cf_due", "cf_redaction",
+        "buildings_history", "rtree_buildings_history_geom",
+    )  # fmt: skip
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        try:
+            return {
+                name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}")))
+                for name in tables
+            }
+        except sqlite3.DatabaseError as error:
+            return str(error)
+
+
+@pytest.mark.parametrize("framework", ["geopackage"], indirect=True)
+def test_a_flipped_byte_in_the_file_is_found_wherever_it_says_something(
+    store: Framework, tmp_path: Path
+) -> None:
+    whole = Path(store.label).read_bytes()
+    truth = contents(Path(store.label))
+    rng = random.Random(3)
+    found = 0
+    # most zeros are room in pages
+    for place in rng.sample([at for at, byte in enumerate(whole) if byte], 40):
+        body = bytearray(whole)
+        body[place] ^= 1 << rng.randrange(8)
+        path = tmp_path / str(place) / "framework.gpkg"
+        path.parent.mkdir()
+        path.write_bytes(body)
+        differs = contents(path) != truth
+        is_damaged = bool(fsck(open_framework(path.parent)).damages)
+        assert is_damaged or not differs, place
+        found += is_damaged
+    assert found > 10

@@ -3,9 +3,12 @@
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import sqlalchemy as sa
 
 from cityframe.errors import CityframeError, IntegrityError, PrunedError
 from cityframe.model.cycle import CycleState
@@ -17,6 +20,7 @@ from cityframe.store.damage import Damage
 from cityframe.store.fsck import Findings, fsck
 from cityframe.store.ledger import Entry
 
+_UNREADABLE = (sa.exc.DatabaseError, ValueError, KeyError, TypeError)
 _DECISION = ("who", "what", "why", "candidate_digest")
 
 
@@ -45,13 +49,17 @@ def check_store(city: City, *, release: int | None = None, quick: bool = False) 
         If a writer holds the store.
     """
     found = fsck(city.framework, release=release, quick=quick)
-    more = list(_ledger_damages(city))
+    more: list[Damage] = []
+    entries: list[Entry] = []
+    releases: tuple[Release, ...] = ()
     try:
+        more += _ledger_damages(city)
         entries = list(city.ledger.entries())
+    except _UNREADABLE as error:
+        more.append(Damage(where="ledger", found=f"unreadable: {error}"))
+    # what can't be read of the releases is told already
+    with suppress(*_UNREADABLE):
         releases = city.framework.releases()
-    except (ValueError, KeyError, TypeError):
-        # JSON that can't be read; which one is told already
-        entries, releases = [], ()
     by_cycle: dict[str, list[Entry]] = {}
     for entry in entries:
         by_cycle.setdefault(entry.subject, []).append(entry)
@@ -186,5 +194,5 @@ def _told(
         return
     except CityframeError as error:
         yield Damage(where=error.where, found=error.found, expected=error.expected, release=release)
-    except (ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         yield Damage(where=where, found=f"a file that can't be read: {error}", release=release)

@@ -1,15 +1,17 @@
 """Check a framework against itself: every byte of its rows, every proof of its releases."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import adbc_driver_manager
 import numpy as np
 import sqlalchemy as sa
 
 from cityframe.core.digest import LAYER_SUM_BYTES, layer_digest
 from cityframe.errors import DeclarationError
-from cityframe.model.layer import Layer
+from cityframe.model.layer import GeometryType, Layer
 from cityframe.store.damage import Damage
 from cityframe.store.feature_check import (
     ChangeTally,
@@ -22,9 +24,9 @@ from cityframe.store.home import Home
 from cityframe.store.layer_check import LayerTally, check_rows, redactions_by_row
 from cityframe.store.proof import Row, Said, read_json, read_said
 from cityframe.store.sealed_rows import as_seals, odd_rows, set_digest
-from cityframe.store.spatial_check import database_damages
+from cityframe.store.spatial_check import index_damages, page_damages
 from cityframe.store.stored_rows import plain_connection
-from cityframe.store.tables import RELEASE_LAYER, history_table
+from cityframe.store.tables import RELEASE_LAYER, history_name, history_table
 
 _UIDS_A_QUERY = 10_000
 
@@ -68,28 +70,52 @@ def fsck(framework: Framework, *, release: int | None = None, quick: bool = Fals
     SourceUnreachableError
         If a writer holds the store.
     """
-    if not framework.exists:
-        return Findings(releases=0, rows={}, damages=())
     home = framework.home
+    damages: list[Damage] = []
+    with _unreadable_as_damage(framework.label, damages):
+        if not framework.exists:
+            return Findings(releases=0, rows={}, damages=())
+    said: Said | None = None
+    rows: dict[str, int] = {}
     with home.exclusive():
-        with plain_connection(home) as connection:
-            said = read_said(connection)
-            if release is not None and release not in range(1, said.newest + 1):
-                raise DeclarationError(
-                    found=f"no release {release}", expected=f"1 to {said.newest}"
-                )
-            damages = list(said.damages)
+        with _unreadable_as_damage(framework.label, damages), plain_connection(home) as connection:
             if home.engine.dialect.name == "sqlite":
-                damages += database_damages(connection, list(said.contracts.values()), quick=quick)
-        rows = {}
+                damages += page_damages(connection, quick=quick)
+            said = read_said(connection)
+        if said is None:
+            return Findings(releases=0, rows={}, damages=tuple(damages))
+        if release is not None and release not in range(1, said.newest + 1):
+            raise DeclarationError(found=f"no release {release}", expected=f"1 to {said.newest}")
+        damages += said.damages
         for name, layer in said.contracts.items():
-            tally = check_rows(home, layer, said, release, damages)
-            changes = check_features(home, layer, said, release, damages)
-            damages += _state_damages(layer, said, release, tally, changes)
-            damages += _sealed_damages(home, layer, said, release, tally)
-            damages += lineage_damages(layer, said, _known_uids(home, layer, said))
-            rows[name] = tally.rows
+            with _unreadable_as_damage(history_name(name), damages):
+                rows[name] = _check_layer(home, layer, said, release, damages)
     return Findings(releases=said.newest, rows=rows, damages=tuple(dict.fromkeys(damages)))
+
+
+@contextmanager
+def _unreadable_as_damage(where: str, damages: list[Damage]) -> Iterator[None]:
+    """Note what the database can't read, and go on with the rest."""
+    try:
+        yield
+    except (sa.exc.DatabaseError, adbc_driver_manager.Error, UnicodeDecodeError) as error:
+        said = str(error).partition("\n")[0]
+        damages.append(Damage(where=where, found=f"unreadable: {said}"))
+
+
+def _check_layer(
+    home: Home, layer: Layer, said: Said, release: int | None, damages: list[Damage]
+) -> int:
+    """Add what is wrong with a layer; return the number of rows looked at."""
+    if home.engine.dialect.name == "sqlite" and layer.geometry is not GeometryType.NONE:
+        with plain_connection(home) as connection:
+            damages += index_damages(connection, layer)
+    tally = check_rows(home, layer, said, release, damages)
+    changes = check_features(home, layer, said, release, damages)
+    damages += _state_damages(layer, said, release, tally, changes)
+    damages += _sealed_damages(home, layer, said, release, tally)
+    damages += lineage_damages(layer, said, _known_uids(home, layer, said))
+    return tally.rows
 
 
 def _releases_of(layer: Layer, said: Said, release: int | None) -> Iterator[Row]:
@@ -211,7 +237,7 @@ def _known_uids(home: Home, layer: Layer, said: Said) -> set[str]:
     )
     uid = history_table(layer).c.uid
     found: set[str] = set()
-    with home.engine.connect() as connection:
+    with plain_connection(home) as connection:
         for condition in _in_parts(uid, named):
             found.update(connection.execute(sa.select(uid).distinct().where(condition)).scalars())
     return found

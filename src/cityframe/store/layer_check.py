@@ -171,8 +171,9 @@ def _add_states(tally: LayerTally, rows: pa.Table, versions: _Versions, said: Sa
     width = said.newest + 2
     pairs, of_pair = np.unique(spans.enter * width + spans.leave, return_inverse=True)
     order = np.argsort(of_pair, kind="stable")
-    ends = np.cumsum(np.bincount(of_pair, minlength=len(pairs)))
-    for pair, start, end in zip(pairs, [0, *ends[:-1]], ends, strict=True):
+    sizes = np.bincount(of_pair, minlength=len(pairs))
+    ends = np.cumsum(sizes)
+    for pair, start, end in zip(pairs, ends - sizes, ends, strict=True):
         enter, leave = divmod(int(pair), width)
         digests = versions.digest[spans.row[order[start:end]]]
         total = layer_sum([one for one in digests if one is not None])

@@ -13,10 +13,10 @@ import shapely
 import sqlalchemy as sa
 
 from cityframe.core.arrow_rows import GEOMETRY
-from cityframe.model.layer import GeometryType, Layer
+from cityframe.model.layer import Layer
 from cityframe.store.damage import Damage
 from cityframe.store.geopackage import spatial_index
-from cityframe.store.tables import history_name, history_table, srid_of
+from cityframe.store.tables import history_name, srid_of
 
 _HEADER = struct.Struct("<2sBBi")
 _LITTLE_ENDIAN, _ENVELOPE, _EMPTY = 0x01, 0x0E, 0x10
@@ -114,37 +114,31 @@ def bounds_of(wkb: "pa.Array[Any]") -> Bounds:
     return bounds
 
 
-def database_damages(
-    connection: sa.Connection, layers: list[Layer], *, quick: bool
-) -> list[Damage]:
-    """Let SQLite look at its own pages and indexes, and for R-tree entries without a row."""
+def page_damages(connection: sa.Connection, *, quick: bool) -> Iterator[Damage]:
+    """Let SQLite look at its own pages and, unless quick, at its indexes."""
     pragma = "quick_check" if quick else "integrity_check"
-    found = [
-        Damage(where=f"PRAGMA {pragma}", found=str(text))
-        for text in connection.exec_driver_sql(f"PRAGMA {pragma}").scalars()
-        if text != "ok"
-    ]
-    for layer in layers:
-        if layer.geometry is GeometryType.NONE:
-            continue
-        index = spatial_index(layer)
-        text = connection.exec_driver_sql("SELECT rtreecheck(?)", (index,)).scalar()
+    for text in connection.exec_driver_sql(f"PRAGMA {pragma}").scalars():
         if text != "ok":
-            found.append(Damage(where=index, layer=layer.name, found=str(text)))
-        extra = connection.exec_driver_sql(
-            f'SELECT rowid FROM "{index}_rowid" EXCEPT SELECT fid FROM "{history_name(layer.name)}"'
-        ).scalars()
-        found += [
-            Damage(
-                where=index,
-                layer=layer.name,
-                fid=fid,
-                found="an entry of a row that is not there",
-                expected=f"the row in {history_table(layer).name}",
-            )
-            for fid in extra
-        ]
-    return found
+            yield Damage(where=f"PRAGMA {pragma}", found=str(text))
+
+
+def index_damages(connection: sa.Connection, layer: Layer) -> Iterator[Damage]:
+    """Look at the tree of a spatial index, and for its entries without a row."""
+    index, table = spatial_index(layer), history_name(layer.name)
+    text = connection.exec_driver_sql("SELECT rtreecheck(?)", (index,)).scalar()
+    if text != "ok":
+        yield Damage(where=index, layer=layer.name, found=str(text))
+    extra = connection.exec_driver_sql(
+        f'SELECT rowid FROM "{index}_rowid" EXCEPT SELECT fid FROM "{table}"'
+    ).scalars()
+    for fid in extra:
+        yield Damage(
+            where=index,
+            layer=layer.name,
+            fid=fid,
+            found="an entry of a row that is not there",
+            expected=f"the row in {table}",
+        )
 
 
 def _envelope_bytes(head: bytes, layer: Layer) -> int | None:

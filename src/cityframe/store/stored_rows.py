@@ -28,7 +28,7 @@ from cityframe.store.home import Home
 from cityframe.store.spatial_check import bounds_damages, read_blobs
 from cityframe.store.tables import REDACTION, history_name, history_schema, history_table
 
-_BATCH_ROWS = 65_536
+_BATCH_ROWS = 16_384
 _BOUNDS = ("minx", "maxx", "miny", "maxy")
 _DAYS, _SECONDS, _MILLISECONDS = "date32", "s", "ms"
 _MOMENTS = {
