@@ -22,7 +22,7 @@ from cityframe.store.feature_check import (
 from cityframe.store.framework import Framework
 from cityframe.store.home import Home
 from cityframe.store.layer_check import LayerTally, check_rows, redactions_by_row
-from cityframe.store.proof import Row, Said, read_json, read_said
+from cityframe.store.proof import Row, Said, read_object, read_said
 from cityframe.store.sealed_rows import as_seals, odd_rows, set_digest
 from cityframe.store.spatial_check import index_damages, page_damages
 from cityframe.store.stored_rows import plain_connection
@@ -145,7 +145,7 @@ def _state_damages(
                 found=f"{row['count']} features, digest {row['digest']}",
                 expected=f"{count} features, digest {layer_digest(total, count)}, by the rows",
             )
-        stated = read_json(row["changes"])
+        stated = read_object(row["changes"])
         yield from change_damages(
             layer, row, stated or {}, changes, tally.redacted.get(row["release"], 0)
         )
