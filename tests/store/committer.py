@@ -14,7 +14,8 @@ limit_pages           pages that a GeoPackage may have; null: any number
 ====================  ===================================================================
 
 The answer: ``outcome`` (``done``; ``refused``, by an error of ours; ``killed``; ``crashed``), that
-``error`` and its ``message``, ``seconds`` from start to end, ``rebased_from``.
+``error`` and its ``message``, ``seconds`` from start to end, ``rebased_from``, ``was_there`` (as
+the newest release before).
 """
 
 import datetime as dt
@@ -35,11 +36,10 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.store import contract
 from cityframe.store.candidate import read_candidate
 from cityframe.store.commit import commit
-from cityframe.store.framework import open_framework
+from cityframe.store.framework import Framework, open_framework
 
 
-def commit_task(task: dict[str, Any]) -> Release:
-    framework = open_framework(Path(task["store"]), task.get("url"))
+def commit_task(framework: Framework, task: dict[str, Any]) -> Release:
     layers = [
         contract.read(json.dumps(one)) for one in json.loads(Path(task["contracts"]).read_text())
     ]
@@ -63,11 +63,17 @@ def commit_task(task: dict[str, Any]) -> Release:
 
 
 def attempt(task: dict[str, Any]) -> dict[str, Any]:
+    framework = open_framework(Path(task["store"]), task.get("url"))
     try:
-        made = commit_task(task)
+        newest = framework.current()
+        made = commit_task(framework, task)
     except CityframeError as error:
         return {"outcome": "refused", "error": type(error).__name__, "message": str(error)}
-    return {"outcome": "done", "rebased_from": made.evidence.get("rebased_from")}
+    return {
+        "outcome": "done",
+        "rebased_from": made.evidence.get("rebased_from"),
+        "was_there": made == newest,
+    }
 
 
 def become_child(task: dict[str, Any], answer: int) -> NoReturn:
