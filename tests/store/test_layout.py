@@ -94,7 +94,9 @@ def old_store(tmp_path: Path, buildings: Layer) -> Path:
         connection.execute(
             "INSERT INTO rtree_buildings_history_geom VALUES (?, ?, ?, ?, ?)", (fid, *bounds)
         )
-    for number, (count, changes) in enumerate([(3, {"new": 3}), (2, {"attributes": 1})], start=1):
+    for number, (count, changes) in enumerate(
+        [(3, {"new": 3}), (2, {"attributes": 1, "removed": 1})], start=1
+    ):
         connection.execute(
             "INSERT INTO cf_release VALUES (?, 'cycle', ?, ?, 'c', ?, '{}')",
             (number, f"2020-0{number}-10T00:00:00+00:00", f"cycle-{number}", f"digest {number}"),
