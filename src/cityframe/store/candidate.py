@@ -29,7 +29,12 @@ from cityframe.store import contract as contract_form
 from cityframe.store.ahead import ahead
 from cityframe.store.chain import LINEAGE_COLUMNS, sha256
 from cityframe.store.framework import Framework, valid_time_text
-from cityframe.store.layer_plan import microseconds, plan_changes, plan_restore
+from cityframe.store.layer_plan import (
+    microseconds,
+    microseconds_of,
+    plan_changes,
+    plan_restore,
+)
 from cityframe.store.pruned import require_kept
 from cityframe.store.release_rows import LayerState, canonical
 from cityframe.store.timeline import in_effect
@@ -145,24 +150,26 @@ def write_candidate(
         )
     number = parent.number + 1 if parent else 1
     stored = framework.contracts()
+    # rows of a layer that is declared no more fall due all the same
+    contracts = {**stored, **layers}
     states: dict[str, LayerState] = {}
     files: dict[str, str] = {}
     for name in sorted({*changes, *stored}):
-        layer = layers[name] if name in layers else stored[name]
+        layer = contracts[name]
         path = folder / f"{name}.parquet"
         light = _write_changes(path, _frames(changes.get(name, ())), layer)
         due = [] if parent is None else framework.due_uids(layer, parent.valid_at, moment)
         if light.empty and not due:
             continue
         if is_first(light, layer, stored):
-            states[name] = _first_state(light, layer, moment)
+            states[name] = first_state(light, layer, moment)
         else:
             states[name] = plan_changes(framework, layer, light, number, moment).state
         if not light.empty:
             files[name] = _sha256(path)
     changed = [
         name
-        for name, layer in layers.items()
+        for name, layer in contracts.items()
         if name in states or (name in stored and not contract_form.is_same(stored[name], layer))
     ]
     return _seal(
@@ -174,7 +181,7 @@ def write_candidate(
             digest="",
             layers=states,
             files=files,
-            contracts={name: sha256(contract_form.write(layers[name])) for name in changed},
+            contracts={name: sha256(contract_form.write(contracts[name])) for name in changed},
             lineage=tuple({name: one[name] for name in LINEAGE_COLUMNS} for one in lineage),
         )
     )
@@ -247,6 +254,8 @@ def read_changes_in_effect(candidate: Candidate, layer: Layer) -> gpd.GeoDataFra
 
 def read_light(candidate: Candidate, layer: str) -> pd.DataFrame:
     """Return what a timeline needs of a layer's changes, periods in microseconds."""
+    if layer not in candidate.files:
+        return _light(pa.schema(_LIGHT_FIELDS).empty_table())
     return _light(pq.read_table(candidate.path(layer), columns=list(_LIGHT_FIELDS)))
 
 
@@ -305,6 +314,26 @@ def is_first(light: pd.DataFrame, layer: Layer, stored: Mapping[str, Layer]) -> 
     )
 
 
+def first_state(light: pd.DataFrame, layer: Layer, moment: str) -> LayerState:
+    """Return the state of a layer whose first rows these are (`is_first`), at a moment."""
+    holds = in_effect(
+        light["valid_from"].to_numpy(),
+        light["valid_to"].to_numpy(),
+        microseconds_of(moment),
+    )
+    total = layer_sum(light["digest"].to_numpy()[holds])
+    count = int(holds.sum())
+    return LayerState(
+        version=LayerVersion(
+            layer=layer.name,
+            count=count,
+            digest=layer_digest(total, count),
+            changes={ChangeKind.NEW.value: count} if count else {},
+        ),
+        total=total,
+    )
+
+
 def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in [*folder.glob("*.parquet"), *folder.glob("candidate.*")]:
@@ -352,25 +381,6 @@ def _light(rows: pa.Table) -> pd.DataFrame:
             "valid_from": rows.column("valid_from").cast(pa.int64()).to_numpy(),
             "valid_to": microseconds(rows.column("valid_to")),
         }
-    )
-
-
-def _first_state(light: pd.DataFrame, layer: Layer, moment: str) -> LayerState:
-    holds = in_effect(
-        light["valid_from"].to_numpy(),
-        light["valid_to"].to_numpy(),
-        pd.Timestamp(moment).value // 1000,
-    )
-    total = layer_sum(light["digest"].to_numpy()[holds])
-    count = int(holds.sum())
-    return LayerState(
-        version=LayerVersion(
-            layer=layer.name,
-            count=count,
-            digest=layer_digest(total, count),
-            changes={ChangeKind.NEW.value: count} if count else {},
-        ),
-        total=total,
     )
 
 

@@ -18,6 +18,7 @@ from cityframe.store import contract as contract_form
 from cityframe.store.candidate import (
     Candidate,
     change_batches,
+    first_state,
     is_first,
     read_light,
     verify_candidate,
@@ -29,6 +30,7 @@ from cityframe.store.layer_plan import (
     MOMENT,
     LayerPlan,
     due_moments,
+    microseconds_of,
     plan_changes,
     plan_restore,
 )
@@ -38,6 +40,7 @@ from cityframe.store.release_rows import LayerState
 from cityframe.store.seal import sealed_set, seals
 from cityframe.store.tables import CONTRACT, DUE, history_schema
 from cityframe.store.timeline import FOREVER
+from cityframe.store.views import refuse_named
 
 REMOVED_EVENT = "removed"
 _EXAMPLES = 10
@@ -97,19 +100,21 @@ def commit(
     Raises
     ------
     GateClosedError
-        If a release since the candidate was staged touched the same features; it names them.
+        If a release since the candidate was staged touched the same features; it names them. If
+        another candidate of the cycle is a release.
     IntegrityError
         If the candidate's files are not what its digest says.
     DeclarationError
-        If a layer's contract can't follow the one in the store.
+        If a layer's contract can't follow the one in the store, or a new layer has the name of a
+        view.
     SourceUnreachableError
         If another writer holds the store, or the connection is lost; nothing was written.
     """
     home = framework.home
     with home.exclusive():
         done = framework.released_by(cycle)
-        if done is not None and done.evidence.get("candidate_digest") == candidate.digest:
-            return done
+        if done is not None:
+            return _same(done, candidate)
         verify_candidate(candidate)
         prepare(home)
         parent = framework.current()
@@ -118,10 +123,11 @@ def commit(
             _check_collisions(framework, candidate, parent)
             body["rebased_from"] = candidate.parent
         number = parent.number + 1 if parent else 1
-        works = [
-            _work(framework, candidate, _contract(candidate, layers[name]), number)
-            for name in candidate.layers
-        ]
+        stored = framework.contracts()
+        declared = {**stored, **layers}
+        chosen = [_contract(candidate, declared[name]) for name in candidate.layers]
+        chosen += _fallen_due(framework, candidate, stored, parent)
+        works = [_work(framework, candidate, layer, stored, number) for layer in chosen]
         _check_states(works, candidate, is_rebased="rebased_from" in body)
         head = {
             "number": number,
@@ -132,15 +138,25 @@ def commit(
             "candidate": candidate.digest,
             "parent": parent.digest if parent else "",
         }
-        stored = framework.contracts()
         with home.transaction([work.bulk for work in works if work.bulk]) as connection:
-            contracts = _contracts(framework, connection, candidate, layers, stored, number)
+            contracts = _contracts(framework, connection, candidate, declared, stored, number)
             for work in works:
                 _write(framework, connection, candidate, work, number, str(head["created_at"]))
             states = [_with_sealed_sets(work) for work in works]
             lineage = _lineage(candidate, works)
             enter_release(connection, head, states, contracts, lineage, body)
     return framework.release(number)
+
+
+def _same(done: Release, candidate: Candidate) -> Release:
+    if done.evidence.get("candidate_digest") != candidate.digest:
+        raise GateClosedError(
+            where=f"cycle {done.cycle}",
+            found=f"another candidate of it is release {done.number}",
+            expected="one candidate a cycle",
+            remedy="open the next cycle",
+        )
+    return done
 
 
 def _reference_time(candidate: Candidate, parent: Release | None) -> str:
@@ -186,36 +202,47 @@ def _check_collisions(framework: Framework, candidate: Candidate, parent: Releas
             )
 
 
-def _work(framework: Framework, candidate: Candidate, layer: Layer, number: int) -> _LayerWork:
-    is_new = layer.name not in framework.contracts()
+def _fallen_due(
+    framework: Framework, candidate: Candidate, stored: Mapping[str, Layer], parent: Release | None
+) -> list[Layer]:
+    """Return layers beside the candidate's with rows, released since, that fall due with it."""
+    if parent is None or candidate.restores is not None:
+        return []
+    until = _reference_time(candidate, parent)
+    return [
+        layer
+        for name, layer in stored.items()
+        if name not in candidate.layers and framework.due_uids(layer, parent.valid_at, until)
+    ]
+
+
+def _work(
+    framework: Framework,
+    candidate: Candidate,
+    layer: Layer,
+    stored: Mapping[str, Layer],
+    number: int,
+) -> _LayerWork:
+    is_new = layer.name not in stored
+    if is_new:
+        refuse_named(framework, layer.name)
     if candidate.restores is not None:
         plan = plan_restore(framework, layer, candidate.restores, number, candidate.valid_at)
         return _planned(layer, plan, is_new=is_new)
     current = framework.current()
     valid_at = _reference_time(candidate, current)
-    light = (
-        read_light(candidate, layer.name)
-        if layer.name in candidate.files
-        else pd.DataFrame(
-            {
-                "uid": [],
-                "change": [],
-                "delivery": [],
-                "digest": [],
-                "valid_from": [],
-                "valid_to": [],
-            }
-        )
-    )
-    if not is_first(light, layer, framework.contracts()):
+    light = read_light(candidate, layer.name)
+    if not is_first(light, layer, stored):
         plan = plan_changes(framework, layer, light, number, valid_at)
         return _planned(layer, plan, is_new=is_new)
-    moment = pd.Timestamp(valid_at).value // 1000
     work = _LayerWork(
         layer=layer,
-        state=candidate.layers[layer.name],
+        # moved onto a release of a later time, more of the rows may have fallen due
+        state=candidate.layers[layer.name]
+        if valid_at == candidate.valid_at
+        else first_state(light, layer, valid_at),
         is_new=True,
-        due=sorted(set(due_moments(light, moment))),
+        due=sorted(set(due_moments(light, microseconds_of(valid_at)))),
     )
     return replace(work, bulk=Bulk(layer, _first_rows(candidate, work, number)))
 

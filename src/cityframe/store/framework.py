@@ -118,15 +118,18 @@ class Framework:
         if not self.exists:
             return ()
         chosen = sa.true() if condition is None else condition
-        numbers = sa.select(RELEASE.c.number).where(chosen)
         query = sa.select(RELEASE).where(chosen).order_by(RELEASE.c.number)
-        of_layers = (
-            sa.select(RELEASE_LAYER)
-            .where(RELEASE_LAYER.c.release.in_(numbers))
-            .order_by(RELEASE_LAYER.c.release, RELEASE_LAYER.c.layer)
-        )
         with self.home.engine.connect() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
+            if not rows:
+                return ()
+            # of the releases found: another may be committed between the two statements
+            first, last = rows[0]["number"], rows[-1]["number"]
+            of_layers = (
+                sa.select(RELEASE_LAYER)
+                .where(RELEASE_LAYER.c.release.between(first, last))
+                .order_by(RELEASE_LAYER.c.release, RELEASE_LAYER.c.layer)
+            )
             layers = [dict(row) for row in connection.execute(of_layers).mappings()]
         by_release: dict[int, list[LayerVersion]] = {}
         for layer in layers:

@@ -21,7 +21,8 @@ from cityframe.store.seal import sealed_columns, seals
 from cityframe.store.timeline import FOREVER, in_effect, timeline
 
 MOMENT = pa.timestamp("us", tz="UTC")
-RECORDED = (ChangeKind.MOVED, ChangeKind.RESHAPED, ChangeKind.ATTRIBUTES)
+_GEOMETRIC = (ChangeKind.MOVED, ChangeKind.RESHAPED)
+RECORDED = (*_GEOMETRIC, ChangeKind.ATTRIBUTES)
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def plan_changes(
                 periods.iloc[line.copies["known"]].assign(
                     valid_from=line.copies["valid_from"].to_numpy(),
                     valid_to=line.copies["valid_to"].to_numpy(),
+                    # as a copy is stored: how its row came about says nothing of it
+                    change=None,
                 )
             ),
             pd.DataFrame(
@@ -96,13 +99,14 @@ def plan_changes(
                     "change": changes["change"].to_numpy()[place],
                     "valid_from": added["valid_from"],
                     "valid_to": added["valid_to"],
-                    "geom": None,
+                    "place": -1,
                 }
             ),
         ],
         ignore_index=True,
     )
-    return _plan(framework, layer, periods, after, known, line.closed, copies, added, valid_at)
+    state = _next_state(framework, layer, (known, periods), (known, after), valid_at)
+    return _plan(state, after, known, line.closed, copies, added, valid_at)
 
 
 def plan_restore(
@@ -125,13 +129,26 @@ def plan_restore(
     added = pd.DataFrame({"change": [], "valid_from": [], "valid_to": [], "ended_by": []})
     # the kinds that the rows were opened with say nothing of the way back
     after = _candidates_of_state(_periods(then)).assign(change=None)
-    return _plan(framework, layer, _periods(known), after, known, closed, copies, added, valid_at)
+    state = _next_state(framework, layer, (known, _periods(known)), (then, after), valid_at)
+    return _plan(state, after, known, closed, copies, added, valid_at)
+
+
+def _next_state(
+    framework: Framework,
+    layer: Layer,
+    before: tuple[pa.Table, pd.DataFrame],
+    after: tuple[pa.Table, pd.DataFrame],
+    valid_at: str,
+) -> tuple[LayerState, Sequence[str]]:
+    """Return the state after, and what left it; each side: rows, and periods with their places."""
+    current = framework.current()
+    then = _state_at(before[1], current.valid_at if current else valid_at)
+    now = _state_at(after[1], valid_at)
+    return _state(framework.state(layer.name), (before[0], then), (after[0], now), layer)
 
 
 def _plan(
-    framework: Framework,
-    layer: Layer,
-    before: pd.DataFrame,
+    next_state: tuple[LayerState, Sequence[str]],
     after: pd.DataFrame,
     known: pa.Table,
     closed: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
@@ -139,11 +156,8 @@ def _plan(
     added: pd.DataFrame,
     valid_at: str,
 ) -> LayerPlan:
-    current = framework.current()
-    state_before = _state_at(before, current.valid_at if current else valid_at)
-    state_after = _state_at(after, valid_at)
-    state, removed = _state(framework.state(layer.name), state_before, state_after, layer)
-    moment = _microseconds(valid_at)
+    state, removed = next_state
+    moment = microseconds_of(valid_at)
     return LayerPlan(
         state=state,
         closed=known.select(["fid", "seal"]).filter(pa.array(closed)),
@@ -176,34 +190,38 @@ def _periods(known: pa.Table) -> pd.DataFrame:
             "change": known.column("change").to_pylist(),
             "valid_from": known.column("valid_from").cast(pa.int64()).to_numpy(),
             "valid_to": microseconds(known.column("valid_to")),
-            "geom": known.column(GEOMETRY).to_pylist() if GEOMETRY in known.column_names else None,
+            "place": np.arange(known.num_rows),
         }
     )
 
 
 def _candidates_of_state(periods: pd.DataFrame) -> pd.DataFrame:
-    return periods[["uid", "digest", "change", "valid_from", "valid_to", "geom"]]
+    return periods[["uid", "digest", "change", "valid_from", "valid_to", "place"]]
 
 
 def _state_at(periods: pd.DataFrame, valid_at: str) -> pd.DataFrame:
     holds = in_effect(
         periods["valid_from"].to_numpy(dtype=np.int64),
         periods["valid_to"].to_numpy(dtype=np.int64),
-        _microseconds(valid_at),
+        microseconds_of(valid_at),
     )
     return periods[holds].set_index("uid")
 
 
 def _state(
-    current: LayerState, before: pd.DataFrame, after: pd.DataFrame, layer: Layer
+    current: LayerState,
+    side_before: tuple[pa.Table, pd.DataFrame],
+    side_after: tuple[pa.Table, pd.DataFrame],
+    layer: Layer,
 ) -> tuple[LayerState, Sequence[str]]:
+    (rows_before, before), (rows_after, after) = side_before, side_after
     gone = before.index.difference(after.index)
     new = after.index.difference(before.index)
     both = before.index.intersection(after.index)
     differs = both[
         [a != b for a, b in zip(before.loc[both, "digest"], after.loc[both, "digest"], strict=True)]
     ]
-    kinds = _kinds(before.loc[differs], after.loc[differs], layer)
+    kinds = _kinds((rows_before, before.loc[differs]), (rows_after, after.loc[differs]), layer)
     kinds += [ChangeKind.NEW.value] * len(new) + [ChangeKind.REMOVED.value] * len(gone)
     total = move_layer_sum(
         current.total,
@@ -221,19 +239,32 @@ def _state(
     return LayerState(version=version, total=total), sorted(gone)
 
 
-def _kinds(before: pd.DataFrame, after: pd.DataFrame, layer: Layer) -> list[str]:
-    """Return the kind of each change in place: as recorded, else by the geometry."""
-    kinds = after["change"].to_numpy(dtype=object).copy()
-    unsaid = np.flatnonzero(~after["change"].isin(RECORDED).to_numpy())
+def _kinds(
+    before: tuple[pa.Table, pd.DataFrame], after: tuple[pa.Table, pd.DataFrame], layer: Layer
+) -> list[str]:
+    """Return the kind of each change in place: as recorded with a row of this release.
+
+    A stored row may have been recorded against another one than the state had: its geometry says.
+    """
+    recorded = after[1]["change"]
+    kinds = recorded.to_numpy(dtype=object).copy()
+    is_said = (after[1]["place"] < 0) & recorded.isin(RECORDED)
+    unsaid = np.flatnonzero(~is_said.to_numpy())
     kinds[unsaid] = ChangeKind.ATTRIBUTES.value
     if layer.geometry is not GeometryType.NONE and len(unsaid):
         sides = [
-            geometry_items(pa.array(side["geom"].iloc[unsaid].tolist(), pa.binary()), layer)
-            for side in (before, after)
+            geometry_items(_geometry(rows, states["place"].to_numpy()[unsaid]), layer)
+            for rows, states in (before, after)
         ]
         differs = [a != b for a, b in zip(*(side.to_pylist() for side in sides), strict=True)]
-        kinds[unsaid[differs]] = ChangeKind.RESHAPED.value
+        elsewhere = recorded.where(recorded.isin(_GEOMETRIC), ChangeKind.RESHAPED.value)
+        kinds[unsaid[differs]] = elsewhere.to_numpy(dtype=object)[unsaid[differs]]
     return [str(kind) for kind in kinds]
+
+
+def _geometry(rows: pa.Table, places: "np.ndarray[Any, np.dtype[np.int64]]") -> "pa.Array[Any]":
+    chosen: Any = pa.array(places, mask=places < 0)
+    return rows.column(GEOMETRY).take(chosen).combine_chunks()
 
 
 def _known_columns(layer: Layer) -> tuple[str, ...]:
@@ -285,5 +316,6 @@ def microseconds(moments: "pa.ChunkedArray[Any]") -> "np.ndarray[tuple[int], np.
     return result
 
 
-def _microseconds(moment: str) -> int:
-    return pd.Timestamp(moment).value // 1000
+def microseconds_of(moment: str) -> int:
+    """Return a moment as the store writes it in microseconds since 1970."""
+    return int(np.datetime64(moment.removesuffix("Z"), "us").astype(np.int64))

@@ -84,9 +84,10 @@ def write_transaction(
     with engine.connect() as connection:
         for name, path in (attached or {}).items():
             connection.exec_driver_sql(f'ATTACH DATABASE ? AS "{name}"', (str(path),))
-        # a reader leaves the mode as it is; the file keeps it
-        mode = "DELETE" if is_large else "WAL"
-        connection.exec_driver_sql(f"PRAGMA main.journal_mode = {mode}")
+        # the file keeps the mode
+        is_without_log = is_large and _set_journal(connection, "DELETE")
+        if not is_without_log:
+            _set_journal(connection, "WAL")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -97,5 +98,14 @@ def write_transaction(
                 connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")
-        if is_large:
-            connection.exec_driver_sql("PRAGMA main.journal_mode = WAL")
+        if is_without_log:
+            _set_journal(connection, "WAL")
+
+
+def _set_journal(connection: sa.Connection, mode: str) -> bool:
+    """Set the journal's mode, or leave it where another connection is in the way."""
+    try:
+        connection.exec_driver_sql(f"PRAGMA main.journal_mode = {mode}")
+    except SourceUnreachableError:
+        return False
+    return True
