@@ -6,13 +6,15 @@ no byte of it can change unseen. The specification is in ``docs/formats/store.md
 
 import hashlib
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cityframe.core.arrow_rows import GEOMETRY
+from cityframe.core.arrow_rows import GEOMETRY, MOMENT
+from cityframe.core.byte_columns import BYTES, byte_column, content_of, joined
 from cityframe.core.digest import ROW_DIGEST_BYTES
 from cityframe.model.layer import GeometryType, Layer
 
@@ -45,47 +47,49 @@ def seals(rows: pa.Table, layer: Layer) -> "pa.Array[Any]":
     layer : Layer
         The contract.
     """
-    # long outlines: more bytes in a batch than 32-bit offsets can tell
-    pieces: list[Any] = [rows["digest"].combine_chunks().cast(pa.large_binary())]
+    pieces: list[Any] = [_bytes(rows["digest"])]
     texts = _TEXTS if layer.geometry is GeometryType.NONE else (*_TEXTS, GEOMETRY)
     for name in texts:
-        pieces += _text(rows[name].cast(pa.large_binary()).combine_chunks())
+        pieces += _text(_bytes(rows[name]))
     for name in _MOMENTS:
-        pieces.append(_number(rows[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())))
+        pieces.append(_number(rows[name].cast(MOMENT).cast(pa.int64())))
     for name in _NUMBERS:
         pieces.append(_number(rows[name].cast(pa.int64())))
-    joined: Any = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.large_binary()))
-    blake2b = hashlib.blake2b
-    return pa.array(
-        [blake2b(row, digest_size=ROW_DIGEST_BYTES).digest() for row in joined.to_pylist()],
-        type=pa.binary(),
+    ends, content = content_of(joined(*pieces))
+    view, blake2b = content.data, hashlib.blake2b
+    digests = b"".join(
+        blake2b(view[start:end], digest_size=ROW_DIGEST_BYTES).digest()
+        for start, end in pairwise(ends.tolist())
     )
+    return _fixed(np.frombuffer(digests, dtype=f"S{ROW_DIGEST_BYTES}")).cast(pa.binary())
 
 
 def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
     """Return the digest of a set of rows: BLAKE2b-256 over their seals, sorted."""
-    body = b"".join(seal for part in parts for seal in _bytes(part))
+    body = b"".join(content_of(_bytes(part))[1].tobytes() for part in parts)
     ordered = np.sort(np.frombuffer(body, dtype=f"S{ROW_DIGEST_BYTES}"))
     return hashlib.blake2b(ordered.tobytes(), digest_size=32).hexdigest()
 
 
-def _bytes(values: Any) -> list[bytes]:
-    result: list[bytes] = values.to_pylist()
-    return result
+def _bytes(values: Any) -> "pa.LargeBinaryArray":
+    # long outlines: more bytes in a batch than 32-bit offsets can tell
+    column: Any = values.cast(BYTES)
+    whole: pa.LargeBinaryArray = (
+        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    )
+    return whole
 
 
 def _text(values: Any) -> list[Any]:
     lengths: Any = pc.fill_null(pc.binary_length(values), _NULL_LENGTH_MARK)
-    return [_fixed(lengths.to_numpy().astype("<u4")), pc.fill_null(values, b"")]
+    return [_fixed(lengths.to_numpy().astype("<u4")), values]
 
 
-def _number(values: Any) -> "pa.Array[Any]":
+def _number(values: Any) -> "pa.LargeBinaryArray":
     filled: Any = pc.fill_null(values, int(_NULL_NUMBER))
     return _fixed(filled.to_numpy().astype("<i8"))
 
 
-def _fixed(values: "np.ndarray[Any, np.dtype[Any]]") -> "pa.Array[Any]":
-    kind = pa.binary(values.dtype.itemsize)
-    buffer = pa.py_buffer(np.ascontiguousarray(values).tobytes())
-    fixed = pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, buffer])
-    return fixed.cast(pa.large_binary())
+def _fixed(values: "np.ndarray[Any, np.dtype[Any]]") -> "pa.LargeBinaryArray":
+    width = values.dtype.itemsize
+    return byte_column(np.arange(len(values) + 1, dtype=np.int64) * width, values)
