@@ -11,9 +11,15 @@ import shapely
 from cityframe.errors import DeclarationError, GateClosedError, IntegrityError
 from cityframe.pipeline.city import City, open_city
 from cityframe.pipeline.publishing import build_packages, verify_package
-from cityframe.pipeline.recalling import recall
+from cityframe.pipeline.recalling import recall, recalls
 from cityframe.pipeline.releasing import roll_back
-from cityframe.products.signature import PublicKey, SigningKey, TrustStore, public_path
+from cityframe.products.signature import (
+    PublicKey,
+    SignedStatement,
+    SigningKey,
+    TrustStore,
+    public_path,
+)
 from cityframe.store.candidate import read_candidate
 from cityframe.store.commit import commit
 from cityframe.store.framework import open_framework
@@ -104,6 +110,19 @@ def test_a_recall_needs_an_approver_and_stands_in_the_releases_after_it(
     evidence = city.framework.release(made).evidence
     digest = city.framework.release(2).digest
     assert evidence["recalls"] == [{"release": 2, "digest": digest}]
+
+
+def test_a_recall_that_was_killed_before_its_entry_is_made_again(signed_town: Any) -> None:
+    city = signed_town.city
+    said: dict[str, Any] = {"who": "li", "replaced_by": None, "at": NOW}
+    with pytest.raises(DeclarationError, match="printable"):
+        recall(city, 2, why="wrong\ndatum", **said)
+    left = city.workspace.store / "recalls" / "recall-0002.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("signed, but nobody was told", encoding="utf-8")
+    assert recall(city, 2, why="wrong datum", **said) == left
+    assert SignedStatement.read(left).statement["reason"] == "wrong datum"
+    assert recalls(city) == [{"release": 2, "digest": city.framework.release(2).digest}]
 
 
 @pytest.mark.parametrize(("who", "why"), [("nobody", "mistake"), ("li", " ")])

@@ -1,4 +1,4 @@
-"""``cityframe package build|verify|pack|invert|apply|undo|compare|acknowledge``: packages."""
+"""``cityframe package build|verify|pack|invert``, and what `subscription` adds: packages."""
 
 import argparse
 from pathlib import Path

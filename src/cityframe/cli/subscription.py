@@ -1,4 +1,4 @@
-"""``cityframe package apply|undo|compare|acknowledge``: the subscriber's own database."""
+"""``cityframe package apply|undo|compare|receipt|acknowledge``: the subscriber's own database."""
 
 import argparse
 from pathlib import Path
@@ -26,6 +26,7 @@ def register(verbs: Commands, common: argparse.ArgumentParser) -> None:
     undo_parser.add_argument("package", type=Path, metavar="PACKAGE")
     compare_parser = _verb(verbs, common, "compare", "hold the database against a release", compare)
     compare_parser.add_argument("package", type=Path, metavar="FULL")
+    _verb(verbs, common, "receipt", "prove what the database stands at, and sign it", receipt)
     told = _verb(verbs, common, "acknowledge", "say that a recall was read", acknowledge)
     told.add_argument("statement", type=Path, metavar="RECALL")
 
@@ -41,9 +42,10 @@ def _verb(
         metavar="DATABASE",
         help="a GeoPackage, or postgresql://user@host:port/name?schema=NAME",
     )
-    parser.add_argument(
-        "--trust", type=Path, required=True, metavar="FILE", help="the keys that are trusted"
-    )
+    if name not in {"undo", "receipt"}:
+        parser.add_argument(
+            "--trust", type=Path, required=True, metavar="FILE", help="the keys that are trusted"
+        )
     if name != "compare":
         parser.add_argument("--as", dest="subscriber", metavar="NAME", help="who answers")
         parser.add_argument("--key", type=Path, metavar="PEM", help="the key that signs the answer")
@@ -73,7 +75,6 @@ def undo(options: argparse.Namespace) -> Answer:
     outcome = subscriber.undo(
         options.into,
         options.package,
-        TrustStore.read(options.trust),
         at=now(),
         answer=_answer(options),
     )
@@ -82,9 +83,7 @@ def undo(options: argparse.Namespace) -> Answer:
 
 def compare(options: argparse.Namespace) -> Answer:
     """Say which features differ from a release's."""
-    found = subscriber.compare(
-        options.into, options.package, TrustStore.read(options.trust), at=now()
-    )
+    found = subscriber.compare(options.into, options.package, TrustStore.read(options.trust))
     body = {
         layer: {
             "missing": list(one.missing), "added": list(one.added), "altered": list(one.altered),
@@ -98,13 +97,19 @@ def compare(options: argparse.Namespace) -> Answer:
     return Answer({"layers": body}, "\n".join(lines) or "the same")
 
 
+def receipt(options: argparse.Namespace) -> Answer:
+    """Sign a receipt again: one that was lost, or could not be written."""
+    answer = _needed_answer(options)
+    signed = subscriber.receipt_of(options.into, answer, at=now())
+    return Answer(
+        {"receipt": str(answer.path), "statement": signed.statement},
+        f"send {answer.path} to the publisher",
+    )
+
+
 def acknowledge(options: argparse.Namespace) -> Answer:
     """Acknowledge a recall."""
-    answer = _answer(options)
-    if answer is None:
-        raise DeclarationError(
-            found="no answer", expected="--as NAME --key PEM --answer FILE, for the publisher"
-        )
+    answer = _needed_answer(options)
     subscriber.acknowledge(
         options.into,
         SignedStatement.read(options.statement),
@@ -113,6 +118,15 @@ def acknowledge(options: argparse.Namespace) -> Answer:
         at=now(),
     )
     return Answer({"acknowledgement": str(answer.path)}, f"send {answer.path} to the publisher")
+
+
+def _needed_answer(options: argparse.Namespace) -> subscriber.Answer:
+    answer = _answer(options)
+    if answer is None:
+        raise DeclarationError(
+            found="no answer", expected="--as NAME --key PEM --answer FILE, for the publisher"
+        )
+    return answer
 
 
 def _answer(options: argparse.Namespace) -> subscriber.Answer | None:

@@ -57,20 +57,27 @@ def recall(
     if replaced_by is not None:
         city.framework.release(replaced_by)
     path = city.workspace.store / "recalls" / f"recall-{number:04d}.json"
-    if path.exists():
+    if city.ledger.last(what=RECALLED, subject=str(number)) is not None:
         raise DeclarationError(
             where=str(path), found=f"release {number} was recalled before", remedy="send that one"
         )
-    signed = signing_key(city).sign(
-        RecallStatement(
+    try:
+        statement = RecallStatement(
             release=number,
             release_digest=made.digest,
             reason=why,
             replaced_by=replaced_by,
             issued_at=moment_text(at),
         )
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    except ValueError as error:
+        raise DeclarationError(
+            where=f"recall of release {number}",
+            found=f"the reason {why!r}",
+            expected="1 to 1000 printable characters",
+        ) from error
+    signed = signing_key(city).sign(statement)
+    # a file without an entry was left by a run that was killed: nobody has been told of it
+    path.unlink(missing_ok=True)
     signed.write(path)
     body = {"release": number, "digest": made.digest, "why": why, "statement": signed.digest}
     city.ledger.append(RECALLED, str(number), body, who=who, at=at)

@@ -128,3 +128,15 @@ def test_a_file_too_many_or_missing_in_the_zip_is_refused(archive):
 def test_no_package_at_all_is_a_mistake(tmp_path):
     with pytest.raises(DeclarationError, match="expected a package"):
         verify(tmp_path / "nothing.zip")
+
+
+def test_an_encrypted_entry_and_a_name_that_is_no_text_are_refused(archive):
+    content = archive.read_bytes()
+    at = content.index(b"PK\x01\x02")
+    for place, value in ((8, 0x01), (9, 0x08)):
+        edited = bytearray(content)
+        edited[at + place] |= value
+        if value == 0x08:
+            edited[at + 46] = 0xFF
+        archive.write_bytes(edited)
+        refused(archive, "a zip that can't be read")

@@ -280,3 +280,36 @@ def test_a_seal_that_does_not_give_the_digest_is_refused(folders, edit, message)
     edit(data["release"]["seal"])
     path.write_text(json.dumps(data), encoding="utf-8")
     refused(folders / "change2", message)
+
+
+@pytest.mark.parametrize("uid", ["b02", "b49"])
+def test_what_no_redaction_clears_is_not_withheld(folders, forge_changes, uid):
+    forge_changes(
+        folders / "change2",
+        "buildings",
+        lambda table: with_values(table, uid, withheld="name", old_name=None),
+    )
+    refused(folders / "change2", f"uid {uid}: name withheld")
+
+
+def test_no_other_value_changes_behind_a_redaction(folders, forge_changes):
+    def hide(table):
+        digest = row_of(table, "b02")["digest_before"]
+        return with_values(table, "b02", changed="floors", old_name=None, new_name=None,
+                           old_floors=6, new_floors=60, digest_after=digest)  # fmt: skip
+
+    redaction = {"attributes": ["name"], "decision": "17", "digest": "00" * 16,
+                 "layer": "buildings", "uid": "b02"}  # fmt: skip
+    text = json.dumps([redaction], indent=2, sort_keys=True) + "\n"
+    (folders / "change2" / "redactions.json").write_text(text)
+    forge_changes(folders / "change2", "buildings", hide)
+    refused(folders / "change2", "uid b02: floors withheld or altered")
+
+
+def test_a_layer_without_changes_has_the_state_of_before(folders, reseal):
+    def forge(data):
+        pipes = next(one for one in data["layers"] if one["contract"]["name"] == "pipes")
+        pipes["after"]["digest"] = "00" * 16
+
+    reseal(folders / "change2", forge)
+    refused(folders / "change2", "no changes, state after")

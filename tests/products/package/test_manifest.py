@@ -4,6 +4,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from cityframe.errors import IntegrityError
 from cityframe.products.package.manifest import canonical_json, read_manifest
 from cityframe.products.package.schema import manifest_schema
 
@@ -37,3 +38,20 @@ def test_a_manifest_says_where_it_leads_from_and_to(folders, town):
     assert buildings.changes == {"attributes": 1, "new": 2, "removed": 1, "reshaped": 1}
     assert buildings.contract == town.layers["buildings"]
     assert manifest.layer("parks") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("crs", "EPSG:0"), ("precision_m", 0.0), ("accuracy_m", "nan"), ("accuracy_m", 10**400)],
+)
+def test_a_contract_that_no_layer_can_have_is_refused(folders, reseal, field, value):
+    for package in ("full1", "change2"):
+        reseal(folders / package, lambda data: data["layers"][0]["contract"].update({field: value}))
+        with pytest.raises(IntegrityError, match=r"manifest\.json"):
+            read_manifest(folders / package)
+
+
+def test_a_release_is_the_one_of_its_seal(folders, reseal):
+    reseal(folders / "full1", lambda data: data["release"].update(number=7))
+    with pytest.raises(IntegrityError, match="the number of its seal, 1"):
+        read_manifest(folders / "full1")

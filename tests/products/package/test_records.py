@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from cityframe.core.digest import row_digests
@@ -146,3 +148,30 @@ def test_rows_cleared_without_a_redaction_are_refused(tmp_path, town, redacted):
     options = {"chain": town.chains[1], "title": town.layers["pipes"].title, "quality": {}}
     with pytest.raises(IntegrityError, match="layer buildings: rows digest"):
         build_full(tmp_path / "full2", town.releases[1], redacted[0], **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("lineage.json", {**SPLIT, "layer": "roads"}),
+        ("lineage.json", {**SPLIT, "release": 1}),
+        (
+            "redactions.json",
+            {"attributes": ["name"], "decision": "1", "digest": None, "layer": "roads",
+             "uid": "b02"},
+        ),
+    ],
+)  # fmt: skip
+def test_records_of_other_layers_and_releases_are_refused(folders, reseal, name, record):
+    text = json.dumps([record], indent=2, sort_keys=True) + "\n"
+    (folders / "change2" / name).write_text(text)
+    reseal(folders / "change2")
+    with pytest.raises(IntegrityError, match=name):
+        verify(folders / "change2")
+
+
+def test_a_quality_record_nested_without_end_is_refused(folders, reseal):
+    (folders / "change2" / "quality.json").write_text("[" * 200_000)
+    reseal(folders / "change2")
+    with pytest.raises(IntegrityError, match="quality"):
+        verify(folders / "change2")

@@ -118,3 +118,17 @@ def test_the_statement_says_where_the_package_leads(folders):
     assert statement.manifest_digest == manifest.digest
     assert statement.parent_digest == manifest.parent.digest
     assert package_statement(read_manifest(folders / "full1")).parent_digest is None
+
+
+def test_a_key_that_has_expired_is_refused_for_what_is_taken_in_only(folders, tmp_path):
+    path = tmp_path / "short.pem"
+    end = AT + dt.timedelta(days=1)
+    SigningKey.create(path, name="short", at=AT, valid_until=end)
+    public = PublicKey.read(public_path(path))
+    sign_package(folders / "change2", SigningKey.read(path))
+    store = TrustStore().trust(public, at=AT)
+    assert verify(folders / "change2", trust=store, at=AT).signer.id == public.id
+    with pytest.raises(IntegrityError, match="was valid until"):
+        verify(folders / "change2", trust=store, at=end)
+    assert verify(folders / "change2", trust=store).signer.id == public.id
+    assert verify(folders / "change2").signer is None

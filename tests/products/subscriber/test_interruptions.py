@@ -78,7 +78,7 @@ def _killed_at(moment, url, package, trust, at):
 def test_a_kill_at_any_step_leaves_the_release_before(framework, subscribed, trust, at):
     package = framework.change(2)
     steps = steps_of(lambda: apply(subscribed.url, package, trust, at=at))
-    undo(subscribed.url, package, trust, at=at)
+    undo(subscribed.url, package, at=at)
     before = subscribed.dump(*LAYERS)
     fork = multiprocessing.get_context("fork")
     for moment in (2, steps // 3, steps // 2, 2 * steps // 3, steps):
@@ -119,7 +119,7 @@ def test_a_lost_connection_leaves_the_release_before(framework, postgis, trust, 
     package = framework.change(2)
     subscribe(postgis.url, framework.full(1), trust, at=at)
     steps = steps_of(lambda: apply(postgis.url, package, trust, at=at))
-    undo(postgis.url, package, trust, at=at)
+    undo(postgis.url, package, at=at)
     before = postgis.dump(*LAYERS)
     for moment in (3, steps // 2, steps - 1, steps):
 

@@ -76,7 +76,7 @@ def test_other_names_of_tables_and_columns(framework, database, trust, at):
     apply(database.url, second, trust, at=at)
     assert dict(database.run("SELECT bianhao, cengshu FROM {}jianzhu"))["b2"] is None
     assert is_at(database, framework, 2)
-    undo(database.url, second, trust, at=at)
+    undo(database.url, second, at=at)
     assert is_at(database, framework, 1)
 
 
@@ -140,7 +140,7 @@ def test_an_attribute_that_comes_gets_a_column_and_undo_takes_it_away(
         ("b2", "市政", 99.5),
     ]
     assert is_at(database, city, 2)
-    undo(database.url, change, trust, at=at)
+    undo(database.url, change, at=at)
     assert is_at(database, city, 1)
     with pytest.raises(Exception, match="owner"):
         database.run("SELECT owner FROM {}buildings")
@@ -176,7 +176,7 @@ def test_a_layer_that_comes_gets_a_table_and_undo_takes_it_away(
     change = city.change(2)
     apply(database.url, change, trust, at=at)
     assert is_at(database, city, 2)
-    undo(database.url, change, trust, at=at)
+    undo(database.url, change, at=at)
     with open_session(database.url) as session:
         assert not session.has_table("permits")
     apply(database.url, change, trust, at=at)
@@ -269,7 +269,7 @@ def test_redacted_values_are_cleared_and_the_digest_stays(
     assert dict(database.run("SELECT uid, name FROM {}buildings"))["b1"] is None
     assert is_at(database, city, 2)
     with pytest.raises(Exception, match="redacted values"):
-        undo(database.url, change, trust, at=at)
+        undo(database.url, change, at=at)
     # what was cleared is still watched, and goes on counting
     city.commit(kept=kept, buildings={"b2": rows.building(22)})
     third = city.change(3, kept=kept, redactions=[redaction])

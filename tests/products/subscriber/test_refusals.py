@@ -1,5 +1,6 @@
 """What a database refuses; each time its rows stay as they were."""
 
+import dataclasses
 import datetime as dt
 import json
 import shutil
@@ -238,3 +239,43 @@ def test_a_receipt_file_that_is_there_stops_before_anything(
         apply(subscribed.url, framework.change(2), trust, at=at, answer=reply)
     assert subscribed.dump(*LAYERS) == before
     assert reply.path.read_text() == "mine"
+
+
+def test_a_recall_by_an_expired_key_is_refused(subscribed, framework, trust, at, make_key, answer):
+    key, public = make_key("short", valid_until=at + dt.timedelta(days=1))
+    recall = key.sign(
+        RecallStatement(
+            release=1,
+            release_digest=framework.releases[0].digest,
+            reason="a street was shifted",
+            replaced_by=None,
+            issued_at="2026-11-22T08:00:00+00:00",
+        )
+    )
+    store = trust.trust(public, at=at)
+    late = at + dt.timedelta(days=2)
+    with pytest.raises(IntegrityError, match="was valid until"):
+        acknowledge(subscribed.url, recall, store, answer=answer("late.json"), at=late)
+    acknowledge(subscribed.url, recall, store, answer=answer("in-time.json"), at=at)
+
+
+@pytest.mark.parametrize("name", ["", "water\nworks"])
+def test_a_name_that_cannot_be_signed_stops_before_anything(
+    framework, subscribed, trust, at, answer, name
+):
+    before = subscribed.dump(*LAYERS)
+    reply = dataclasses.replace(answer(), subscriber=name)
+    with pytest.raises(DeclarationError, match="printable"):
+        apply(subscribed.url, framework.change(2), trust, at=at, answer=reply)
+    assert subscribed.dump(*LAYERS) == before
+
+
+def test_a_geometry_damaged_by_hand_is_refused(subscribed, framework, trust, at):
+    if subscribed.is_postgis:
+        pytest.skip("PostGIS takes no such geometry")
+    for (trigger,) in subscribed.run("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        subscribed.run(f"DROP TRIGGER {trigger}")
+    for blob in ("x'4750'", "x'4750000F0000000000'", "'text'", "x'47500001E61000000102'"):
+        subscribed.run(f"UPDATE buildings SET geom = {blob} WHERE uid = 'b7'")
+        with pytest.raises(IntegrityError, match=r"(table|layer) buildings"):
+            apply(subscribed.url, framework.change(2), trust, at=at)

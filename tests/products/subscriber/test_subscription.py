@@ -104,10 +104,10 @@ def test_undo_gives_the_release_before_and_the_change_applies_again(
     apply(database.url, second, trust, at=at)
     apply(database.url, third, trust, at=at)
     with pytest.raises(DeclarationError, match="applied last: release 3"):
-        undo(database.url, second, trust, at=at)
-    undo(database.url, third, trust, at=at)
+        undo(database.url, second, at=at)
+    undo(database.url, third, at=at)
     assert found_states(database) == states(framework, 2)
-    outcome = undo(database.url, second, trust, at=at, answer=answer())
+    outcome = undo(database.url, second, at=at, answer=answer())
     assert outcome.state.current.release == 1
     assert found_states(database) == states(framework, 1)
     body = outcome.receipt.body_as(ReceiptStatement)
@@ -124,12 +124,12 @@ def test_undo_gives_the_release_before_and_the_change_applies_again(
 def test_comparing_names_what_was_changed_by_hand(framework, database, trust, at):
     package = framework.full(1)
     subscribe(database.url, package, trust, at=at)
-    assert compare(database.url, package, trust, at=at) == {}
+    assert compare(database.url, package, trust) == {}
     database.run("UPDATE {}buildings SET floors = 99 WHERE uid = 'b2'")
     database.run("UPDATE {}permits SET uid = 'm7'")
-    assert compare(database.url, package, trust, at=at) == {
+    assert compare(database.url, package, trust) == {
         "buildings": LayerDifference(missing=(), added=(), altered=("b2",)),
         "permits": LayerDifference(missing=("m1",), added=("m7",), altered=()),
     }
     with pytest.raises(DeclarationError, match="release 2, expected release 1"):
-        compare(database.url, framework.full(2), trust, at=at)
+        compare(database.url, framework.full(2), trust)

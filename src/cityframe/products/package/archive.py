@@ -1,8 +1,10 @@
 """A package as a single file: a zip whose bytes depend on nothing but the package."""
 
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -21,6 +23,11 @@ _UNIX = 3
 _MAX_FILES = 10_000
 MAX_BYTES = 64 * 2**30
 """Most bytes that `opened` extracts, if the caller says nothing else."""
+# an encrypted entry is a RuntimeError, a name that is no text a ValueError
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError,
+    ValueError,
+)  # fmt: skip
 _AGAIN = "get the package again from the publisher"
 
 
@@ -89,7 +96,7 @@ def opened(package: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
             with zipfile.ZipFile(package) as archive:
                 for entry in _checked_entries(package, archive, max_bytes):
                     _extract(archive, entry, folder / entry.filename)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        except _UNREADABLE as error:
             raise IntegrityError(
                 where=str(package),
                 found=f"a zip that can't be read: {error}",

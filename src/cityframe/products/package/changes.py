@@ -92,6 +92,9 @@ def check_changes(folder: Path, manifest: PackageManifest) -> None:
                 ("features", count, layer.after.count if layer.after else 0),
             ],
         )
+        if not len(changes) and layer.before and layer.after:
+            check_equal(where, [("no changes, state after", layer.after, layer.before)])
+        _check_withheld(changes, [one for one in redactions if one.layer == name], where)
         _check_digests(changes, layer, unproved_uids(redactions, name), where)
         _check_lineage(changes, lineage, name, where)
 
@@ -152,6 +155,37 @@ def _check_values(changes: pa.Table, layer: PackagedLayer, is_whole: Any, where:
     _refuse(uids, unknown, where, "names that are no attributes", "attributes in their order")
     named = compute.and_(is_whole, compute.not_equal(changes["changed"], ""))
     _refuse(uids, named, where, "a new or removed feature with single values", "a whole row")
+
+
+def _check_withheld(changes: pa.Table, redactions: Collection[Redaction], where: str) -> None:
+    """Check that only what a redaction clears is withheld, and that nothing hides behind it.
+
+    The rows of redacted features prove no digest, so no other value of theirs may differ while
+    the digest stays as it was.
+    """
+    cleared: dict[str, set[str]] = {}
+    for one in redactions:
+        cleared.setdefault(one.uid, set()).update(one.attributes)
+    touched = pa.array(list(cleared), pa.string())
+    is_due = compute.or_(
+        compute.is_in(changes["uid"], touched), compute.not_equal(changes["withheld"], "")
+    )
+    for row in changes.filter(compute.fill_null(is_due, True)).to_pylist():
+        names = set((row["withheld"] or "").split(","))
+        if row["digest_before"] == row["digest_after"]:
+            names |= set(row["changed"].split(","))
+        allowed = cleared.get(row["uid"], set())
+        hidden = [
+            name
+            for name in sorted(names - {""})
+            if name not in allowed or row.get(f"{NEW}{name}") is not None
+        ]
+        if hidden:
+            raise IntegrityError(
+                where=f"{where} uid {row['uid']}",
+                found=f"{', '.join(hidden)} withheld or altered",
+                expected="what its redaction clears, and null after",
+            )
 
 
 def _check_digests(

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import pyproj
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cityframe.errors import IntegrityError
@@ -72,6 +74,11 @@ class PackagedRelease(_Part):
         if self.seal is not None and chain_digest(self.seal) != self.digest:
             message = f"a seal that gives the chain digest {self.digest}"
             raise ValueError(message)
+        for name in ("number", "kind", "created_at", "valid_at", "cycle"):
+            stated = getattr(self, name)
+            if self.seal is not None and self.seal.get(name, stated) != stated:
+                message = f"the {name} of its seal, {self.seal[name]!r}"
+                raise ValueError(message)
         return self
 
 
@@ -132,6 +139,14 @@ class PackagedLayer(_Part):
     @model_validator(mode="after")
     def _can_follow(self) -> Self:
         check_contracts(self.former_contract, self.contract)
+        if not 0 < self.contract.precision_m < math.inf:
+            message = "a precision above zero"
+            raise ValueError(message)
+        try:
+            pyproj.CRS(self.contract.crs)
+        except pyproj.exceptions.CRSError as error:
+            message = f"a CRS that is known, not {self.contract.crs!r}"
+            raise ValueError(message) from error
         if self.contract_before is not None and (
             self.before is None or self.contract_before == self.contract
         ):
@@ -329,10 +344,7 @@ def read_manifest(folder: Path) -> PackageManifest:
     try:
         text = path.read_text(encoding="utf-8")
         manifest = PackageManifest.model_validate_json(text)
-    except UnicodeDecodeError as error:
-        raise IntegrityError(
-            where=str(path), found="not UTF-8", expected="a manifest", remedy=again
-        ) from error
+        canonical, expected = manifest.text(), manifest.sealed().digest
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the manifest"
@@ -342,14 +354,18 @@ def read_manifest(folder: Path) -> PackageManifest:
             expected=f"a manifest of format version {FORMAT_VERSION}",
             remedy=again,
         ) from error
-    if manifest.text() != text:
+    except ValueError as error:
+        # not UTF-8, or with a number that JSON does not know
+        raise IntegrityError(
+            where=str(path), found=str(error), expected="a manifest", remedy=again
+        ) from error
+    if canonical != text:
         raise IntegrityError(
             where=str(path),
             found="a manifest that is not in canonical form, or with fields that are not known",
             expected="the bytes that the publisher wrote",
             remedy=again,
         )
-    expected = manifest.sealed().digest
     if manifest.digest != expected:
         raise IntegrityError(
             where=str(path), found=f"digest {manifest.digest}", expected=expected, remedy=again

@@ -139,7 +139,7 @@ def read_quality(folder: Path) -> bytes:
     content = path.read_bytes()
     try:
         is_object = isinstance(json.loads(content), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         is_object = False
     if not is_object:
         raise IntegrityError(where=str(path), found="no JSON object", expected="a JSON object")

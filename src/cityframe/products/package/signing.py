@@ -1,13 +1,16 @@
 """The signature of a package: a signed statement over its manifest, in ``signature.json``."""
 
+import datetime as dt
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.products.package.folder import check_files
 from cityframe.products.package.manifest import SIGNATURE_FILE, PackageManifest, read_manifest
 from cityframe.products.signature.signed import SignedStatement
+from cityframe.products.signature.standing import TrustedKey
 from cityframe.products.signature.statement import PackageStatement, Statement
+from cityframe.products.signature.trust import TrustStore
 
 
 class Signer(Protocol):
@@ -15,13 +18,6 @@ class Signer(Protocol):
 
     def sign(self, statement: Statement, /) -> SignedStatement:
         """Return the statement with the signature of the key."""
-
-
-class Trust(Protocol):
-    """The keys that a subscriber trusts; `cityframe.products.signature` has them."""
-
-    def check(self, signed: SignedStatement, /, *, release: int) -> Any:
-        """Raise `IntegrityError` if no key in force for the release has signed."""
 
 
 def package_statement(manifest: PackageManifest) -> PackageStatement:
@@ -56,8 +52,15 @@ def sign_package(folder: Path, key: Signer) -> PackageManifest:
     return manifest
 
 
-def check_signature(folder: Path, manifest: PackageManifest, trust: Trust) -> None:
-    """Check that a key in force has signed this manifest.
+def check_signature(
+    folder: Path, manifest: PackageManifest, trust: TrustStore, *, at: dt.datetime | None = None
+) -> TrustedKey:
+    """Check that a key in force has signed this manifest, and return it.
+
+    Parameters
+    ----------
+    at : datetime, optional
+        The time, with offset, at which the key must not be expired; see `TrustStore.check`.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def check_signature(folder: Path, manifest: PackageManifest, trust: Trust) -> No
             expected="the publisher's signature",
             remedy="get the signed package from the publisher",
         ) from error
-    trust.check(signed, release=manifest.release.number)
+    signer = trust.check(signed, release=manifest.release.number, expected=PackageStatement, at=at)
     found, expected = signed.body_as(PackageStatement), package_statement(manifest)
     if found != expected:
         raise IntegrityError(
@@ -83,3 +86,4 @@ def check_signature(folder: Path, manifest: PackageManifest, trust: Trust) -> No
             expected=expected.manifest_digest,
             remedy="these are files of two packages: get this one again",
         )
+    return signer

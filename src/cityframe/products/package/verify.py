@@ -1,5 +1,6 @@
 """Verify a package: its manifest, its files, its rows, and where it leads from its base."""
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from cityframe.products.package.build import check_content
 from cityframe.products.package.changes import read_changes, unproved_uids
 from cityframe.products.package.folder import check_files
 from cityframe.products.package.manifest import (
+    LINEAGE_FILE,
     MANIFEST_FILE,
+    REDACTIONS_FILE,
     LayerState,
     PackagedLayer,
     PackageKind,
@@ -23,8 +26,10 @@ from cityframe.products.package.records import (
     read_redactions,
 )
 from cityframe.products.package.rows import check_equal, digested_frames
-from cityframe.products.package.signing import Trust, check_signature
+from cityframe.products.package.signing import check_signature
 from cityframe.products.package.tally import RowCounter
+from cityframe.products.signature.standing import TrustedKey
+from cityframe.products.signature.trust import TrustStore
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,14 @@ class VerifyResult:
         its inverse gives the base back.
     rows : int
         Rows that were digested again, over all layers, in each format.
+    signer : TrustedKey or None
+        The trusted key that signed the package; None if no keys were given.
     """
 
     manifest: PackageManifest
     base: PackageManifest | None
     rows: int
+    signer: TrustedKey | None
 
 
 def verify(
@@ -50,7 +58,8 @@ def verify(
     *,
     base: Path | None = None,
     digest: str | None = None,
-    trust: Trust | None = None,
+    trust: TrustStore | None = None,
+    at: dt.datetime | None = None,
 ) -> VerifyResult:
     """Verify a package, and a change package against its base.
 
@@ -62,9 +71,12 @@ def verify(
         For a change package: the full package of the release that it starts from.
     digest : str, optional
         The manifest's digest as the publisher made it known.
-    trust : Trust, optional
+    trust : TrustStore, optional
         The keys that the subscriber trusts: the package must be signed by one in force. With
         neither, a package that was forged whole can't be told from a true one.
+    at : datetime, optional
+        The present, with offset, for a package that is taken in: an expired key is refused.
+        Without it no key is too old, so a package from an archive can still be verified.
 
     Returns
     -------
@@ -80,7 +92,11 @@ def verify(
         If a base is given for a full package, or there is no such package.
     """
     with opened(package) as folder:
-        manifest = open_package(folder, digest=digest, trust=trust)
+        manifest = read_manifest(folder)
+        _check_announced(folder, manifest, digest)
+        # the signature comes first: what nobody signed is not read any further
+        signer = None if trust is None else check_signature(folder, manifest, trust, at=at)
+        check_parts(folder, manifest)
         check_content(folder, manifest)
         base_manifest = None
         if base is not None:
@@ -91,21 +107,55 @@ def verify(
         base=base_manifest,
         rows=sum(layer.rows for layer in manifest.layers)
         * (len(manifest.formats) if manifest.kind is PackageKind.FULL else 1),
+        signer=signer,
     )
 
 
-def open_package(
-    folder: Path, *, digest: str | None = None, trust: Trust | None = None
-) -> PackageManifest:
-    """Read the manifest of a package; check its signature and files, but not yet the rows in them.
+def open_package(folder: Path) -> PackageManifest:
+    """Read the manifest of a package and check its parts, but neither signature nor rows.
 
     Raises
     ------
     IntegrityError
-        If a file is missing, too many, damaged or not what the manifest says, or, where
-        ``trust`` is given, no key in force has signed.
+        If a file is missing, too many, damaged or not what the manifest says.
     """
     manifest = read_manifest(folder)
+    check_parts(folder, manifest)
+    return manifest
+
+
+def check_parts(folder: Path, manifest: PackageManifest) -> None:
+    """Check a package's files, and that its records are about its layers and release.
+
+    Raises
+    ------
+    IntegrityError
+        If a file is missing, too many, damaged or not what the manifest says.
+    """
+    check_files(folder, manifest)
+    read_quality(folder)
+    layers = {layer.contract.name for layer in manifest.layers}
+    # an inverse takes back the events of the release that it starts from
+    last = max(one.number for one in (manifest.release, manifest.parent) if one)
+    is_change = manifest.kind is PackageKind.CHANGE
+    for event in read_lineage(folder):
+        is_due = event.release == last if is_change else event.release <= last
+        if event.layer not in layers or not is_due:
+            raise IntegrityError(
+                where=f"{folder / LINEAGE_FILE} uid {event.parent}",
+                found=f"an event of layer {event.layer} in release {event.release}",
+                expected="events of the package's layers and release",
+            )
+    for redaction in read_redactions(folder):
+        if redaction.layer not in layers:
+            raise IntegrityError(
+                where=f"{folder / REDACTIONS_FILE} uid {redaction.uid}",
+                found=f"a redaction in layer {redaction.layer}",
+                expected="redactions in the package's layers",
+            )
+
+
+def _check_announced(folder: Path, manifest: PackageManifest, digest: str | None) -> None:
     if digest is not None and manifest.digest != digest:
         raise IntegrityError(
             where=str(folder / MANIFEST_FILE),
@@ -113,13 +163,6 @@ def open_package(
             expected=digest,
             remedy="this is not the package that was announced: ask the publisher",
         )
-    if trust is not None:
-        check_signature(folder, manifest, trust)
-    check_files(folder, manifest)
-    read_quality(folder)
-    read_lineage(folder)
-    read_redactions(folder)
-    return manifest
 
 
 def check_base(change: PackageManifest, base: PackageManifest, where: Path) -> None:

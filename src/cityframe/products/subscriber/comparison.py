@@ -1,6 +1,5 @@
 """Compare a database with the full package of the release that it stands at."""
 
-import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,17 +32,11 @@ class LayerDifference:
     altered: tuple[str, ...]
 
 
-def compare(
-    database: str, full_package: Path, trust: TrustStore, *, at: dt.datetime
-) -> dict[str, LayerDifference]:
+def compare(database: str, full_package: Path, trust: TrustStore) -> dict[str, LayerDifference]:
     """Find the features that were changed by hand; layers without any are left out.
 
-    A uid and a digest for each feature are in memory.
-
-    Parameters
-    ----------
-    at : datetime
-        The present, with offset.
+    A uid and a digest for each feature are in memory. Nothing is taken in, so the package's key may
+    have expired since.
 
     Raises
     ------
@@ -53,7 +46,7 @@ def compare(
         See `cityframe.products.subscriber.subscribe`.
     """
     differences = {}
-    with received(full_package, trust, at) as package, open_session(database) as session:
+    with received(full_package, trust) as package, open_session(database) as session:
         check_kind(package.manifest, PackageKind.FULL, package.where)
         state = read_state(session)
         if package.manifest.release.digest != state.current.release_digest:

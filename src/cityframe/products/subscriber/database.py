@@ -172,7 +172,7 @@ class Session(ABC):
                     for one, values in zip(table.layer.attributes, columns[1:], strict=False)
                 ]
                 if table.has_geometry:
-                    arrays.append(self._decode_geometry(columns[-1]))
+                    arrays.append(self._geometries(table, columns[-1]))
                 yield pa.record_batch(arrays, names=names)
 
     def insert(self, table: LayerTable, rows: pa.Table) -> None:
@@ -243,18 +243,29 @@ class Session(ABC):
                 values.append(self._encode(array, types[name]))
         return columns, values
 
+    def _geometries(self, table: LayerTable, values: Sequence[Any]) -> "pa.Array[Any]":
+        try:
+            return self._decode_geometry(values)
+        except (pa.ArrowException, ValueError, TypeError, LookupError) as error:
+            raise _not_as_delivered(self.where, table, "a geometry that can't be read") from error
+
     def _array(
         self, table: LayerTable, name: str, values: Sequence[Any], kind: AttributeType
     ) -> "pa.Array[Any]":
         try:
             return self._decode(values, kind)
         except (pa.ArrowException, ValueError, TypeError) as error:
-            raise IntegrityError(
-                where=f"{self.where} table {table.name}",
-                found=f"a value of {name} that is no {kind}: {error}",
-                expected="the values that the framework delivered",
-                remedy="undo what was changed by hand",
-            ) from error
+            found = f"a value of {name} that is no {kind}: {error}"
+            raise _not_as_delivered(self.where, table, found) from error
+
+
+def _not_as_delivered(where: str, table: LayerTable, found: str) -> IntegrityError:
+    return IntegrityError(
+        where=f"{where} table {table.name}",
+        found=found,
+        expected="the values that the framework delivered",
+        remedy="undo what was changed by hand",
+    )
 
 
 @contextmanager

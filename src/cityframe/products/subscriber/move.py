@@ -92,7 +92,12 @@ def move_layer(session: Session, move: LayerMove) -> MovedLayer | None:
         return None
     if move.before is None:
         _create(session, move.after, move.changes)
-    elif not (move.changes.num_rows or move.redactions or move.packaged.contract_before):
+    elif not (
+        move.changes.num_rows
+        or move.redactions
+        or move.packaged.before != move.packaged.after
+        or move.packaged.contract_before
+    ):
         return MovedLayer(uid_sum=uid_sum, kept=dict(move.kept))
     else:
         _move_columns(session, move.before, move.after)

@@ -31,13 +31,14 @@ def acknowledge(
     Raises
     ------
     IntegrityError
-        If the statement is no recall, or not signed by a key that is trusted for its release.
+        If the statement is no recall, or not signed by a key that is trusted for its release and
+        not expired.
     DeclarationError
         If the database has no subscription, or the file of the answer is there already.
     """
     body = recall.body_as(RecallStatement)
-    trust.check(recall, release=body.release, expected=RecallStatement)
-    answer.check_path()
+    trust.check(recall, release=body.release, expected=RecallStatement, at=at)
+    answer.check()
     with open_session(database) as session:
         state = read_state(session)
         if all(one.statement != recall.digest for one in state.recalls):

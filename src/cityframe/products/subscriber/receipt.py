@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.products.package.manifest import LayerState
 from cityframe.products.signature import (
@@ -12,6 +14,7 @@ from cityframe.products.signature import (
     SignedStatement,
     SigningKey,
 )
+from cityframe.products.signature.document import Text
 from cityframe.products.signature.public_key import moment_text
 from cityframe.products.subscriber.connect import open_session
 from cityframe.products.subscriber.database import Session
@@ -37,14 +40,22 @@ class Answer:
     key: SigningKey
     path: Path
 
-    def check_path(self) -> None:
-        """Refuse a file that is there already, before anything is changed.
+    def check(self) -> None:
+        """Refuse a file that is there already, or a name that can't be signed, before any change.
 
         Raises
         ------
         DeclarationError
-            If it is there.
+            If the answer could not be written in the end.
         """
+        try:
+            TypeAdapter(Text).validate_python(self.subscriber)
+        except ValidationError as error:
+            raise DeclarationError(
+                where="subscriber",
+                found=repr(self.subscriber),
+                expected="1 to 1000 printable characters",
+            ) from error
         if self.path.exists():
             raise DeclarationError(
                 where=str(self.path),
@@ -90,7 +101,7 @@ def receipt_of(database: str, answer: Answer, *, at: dt.datetime) -> SignedState
     DeclarationError, SourceUnreachableError
         See `cityframe.products.subscriber.connect.open_session`.
     """
-    answer.check_path()
+    answer.check()
     with open_session(database) as session:
         state = read_state(session)
         layers = prove_state(session, state)

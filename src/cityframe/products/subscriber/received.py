@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from cityframe.core.arrow_rows import row_schema, to_arrow
 from cityframe.products.package import opened, read_changes, verify
-from cityframe.products.package.manifest import SIGNATURE_FILE, PackagedLayer, PackageManifest
+from cityframe.products.package.manifest import PackagedLayer, PackageManifest
 from cityframe.products.package.records import Redaction, read_redactions
 from cityframe.products.package.rows import layer_frames
-from cityframe.products.signature import PackageStatement, SignedStatement, TrustStore
+from cityframe.products.signature import TrustStore
 from cityframe.products.subscriber.proof import KeptDigest
 
 
@@ -26,7 +26,7 @@ class Received:
     where : str
         The package, for messages.
     key_id : str
-        The trusted key that signed it.
+        The trusted key that signed it; empty if that was not asked for.
     """
 
     folder: Path
@@ -57,13 +57,17 @@ class Received:
 
 
 @contextmanager
-def received(package: Path, trust: TrustStore, at: dt.datetime) -> Iterator[Received]:
+def received(
+    package: Path, trust: TrustStore | None, at: dt.datetime | None = None
+) -> Iterator[Received]:
     """Open a package, a folder or a zip, and verify all of it.
 
     Parameters
     ----------
-    at : datetime
-        The present, with offset.
+    trust : TrustStore or None
+        The keys that are trusted; None for a package that is known by its digest.
+    at : datetime, optional
+        The present, with offset, for a package that is taken in: its key must not be expired.
 
     Raises
     ------
@@ -71,18 +75,11 @@ def received(package: Path, trust: TrustStore, at: dt.datetime) -> Iterator[Rece
         If it is not what it claims, or not signed by a key that is trusted for its release.
     """
     with opened(package) as folder:
-        manifest = verify(folder, trust=trust).manifest
-        # again, for what verifying does not say: who signed, and whether the key is still good
-        signer = trust.check(
-            SignedStatement.read(folder / SIGNATURE_FILE),
-            release=manifest.release.number,
-            expected=PackageStatement,
-            at=at,
-        )
+        verified = verify(folder, trust=trust, at=at)
         yield Received(
             folder=folder,
             where=str(package),
-            manifest=manifest,
-            key_id=signer.key.id,
+            manifest=verified.manifest,
+            key_id=verified.signer.id if verified.signer else "",
             redactions=read_redactions(folder),
         )

@@ -190,7 +190,6 @@ def apply(
 def undo(
     database: str,
     change_package: Path,
-    trust: TrustStore,
     *,
     at: dt.datetime,
     answer: Answer | None = None,
@@ -198,7 +197,8 @@ def undo(
     """Go back one release: apply the inverse of the change package that was applied last.
 
     Rows that come back have the defaults in columns that the framework does not know; columns and
-    tables that the change made are dropped.
+    tables that the change made are dropped. The package is known by its digest, so no key is asked
+    for: what a key signed that was revoked since can be taken back, too.
 
     Parameters and errors as in `apply`.
 
@@ -210,7 +210,7 @@ def undo(
         If the package redacted values: what was cleared does not come back.
     """
     _check_answer(answer)
-    with received(change_package, trust, at) as package:
+    with received(change_package, None) as package:
         manifest = package.manifest
         check_kind(manifest, PackageKind.CHANGE, package.where)
         with open_session(database) as session:
@@ -305,7 +305,7 @@ def _states_after(layers: list[PackagedLayer] | tuple[PackagedLayer, ...]) -> di
 
 def _check_answer(answer: Answer | None) -> None:
     if answer is not None:
-        answer.check_path()
+        answer.check()
 
 
 def _answered(outcome: Outcome, answer: Answer | None, at: dt.datetime) -> Outcome:
