@@ -155,6 +155,45 @@ def test_a_whole_life_from_the_command_line(shell: Shell, tmp_path: Path) -> Non
     assert [one["state"] for one in status] == ["published", "published", "planned"]
 
 
+def test_a_subscriber_applies_a_redaction_and_answers(shell: Shell, tmp_path: Path) -> None:
+    for name in ("bureau", "water"):
+        shell("key", "new", "--name", name, "--to", str(tmp_path / f"{name}.pem"))
+    shell("key", "trust", str(tmp_path / "bureau.pem.pub"))
+    settings = shell.root / "cityframe.yaml"
+    signed = f"signing_key: {tmp_path / 'bureau.pem'}\n"
+    settings.write_text(settings.read_text(encoding="utf-8") + signed, encoding="utf-8")
+    for delivered, at in ((FIRST, "2026-01-01"), (SECOND, "2026-02-01")):
+        shell.deliver(delivered, at)
+        shell("cycle", "run", "monthly", "--approve", "li", "--reason", "ok")
+    rows = shell("diff", "1", "2", "--features")["features"]
+    uid = next(one["uid"] for one in rows if one["change"] == "attributes")
+
+    packages = shell.root / "store" / "packages"
+    trusting = ("--trust", str(shell.root / "keys" / "trust.json"))
+    into = ("--into", str(tmp_path / "mine.gpkg"))
+    change = str(packages / "release-0002-change")
+    shell("package", "apply", str(packages / "release-0001-full"), *into, *trusting)
+    shell("package", "apply", change, *into, *trusting)
+    assert shell("package", "undo", change, *into)["release"] == 1
+    shell("package", "apply", change, *into, *trusting)
+
+    shell("redact", "parcels", uid, "--attributes", "use", "--decision", "order 7", "--by", "li")
+    redaction = str(packages / "release-0003-change")
+    base = ("--base", str(packages / "release-0002-full"))
+    assert shell("package", "verify", redaction, *base, *trusting)["is_signature_checked"]
+    applied = shell("package", "apply", redaction, *into, *trusting)
+    assert [(one["uid"], one["attributes"]) for one in applied["redactions"]] == [(uid, ["use"])]
+    uses = pyogrio.read_dataframe(tmp_path / "mine.gpkg", layer="parcels").set_index("uid")["use"]
+    assert uses.isna().to_dict()[uid]
+    assert uses.isna().sum() == 1
+
+    answer = ("--as", "Water works", "--key", str(tmp_path / "water.pem"))
+    receipt = ("--answer", str(tmp_path / "receipt.json"))
+    assert "no answer" in shell("package", "receipt", *into, code=2)["error"]["found"]
+    signed_body = shell("package", "receipt", *into, *answer, *receipt)["statement"]
+    assert (signed_body["release"], signed_body["layers"]) == (3, applied["layers"])
+
+
 def test_a_quarantine_ends_with_4(shell: Shell) -> None:
     shell.deliver(FIRST, "2026-01-01")
     shell("cycle", "run", "monthly", "--approve", "li", "--reason", "ok")
