@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import warnings
@@ -5,7 +6,7 @@ import zipfile
 
 import pytest
 
-from cityframe.errors import DeclarationError, IntegrityError
+from cityframe.errors import DeclarationError, IntegrityError, SourceUnreachableError
 from cityframe.products.package import apply_change, invert, opened, pack, verify
 
 
@@ -140,3 +141,12 @@ def test_an_encrypted_entry_and_a_name_that_is_no_text_are_refused(archive):
             edited[at + 46] = 0xFF
         archive.write_bytes(edited)
         refused(archive, "a zip that can't be read")
+
+
+def test_no_room_to_unpack_is_no_fault_of_the_package(archive, monkeypatch):
+    def no_room(_source, _target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", no_room)
+    with pytest.raises(SourceUnreachableError, match="no room"), opened(archive):
+        pytest.fail("opened")

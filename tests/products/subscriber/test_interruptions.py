@@ -1,5 +1,6 @@
 """Killed, out of room, cut off: the data is as it was, and the next run completes."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -189,3 +190,18 @@ def test_no_database_is_a_reason_to_try_again(framework, trust, at):
     with pytest.raises(SourceUnreachableError) as caught:
         apply(url, framework.change(2), trust, at=at)
     assert "geheim" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_one(
+    framework, trust, at, tmp_path, monkeypatch
+):
+    def read_only(**_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    path = tmp_path / "mine.gpkg"
+    monkeypatch.setattr(
+        "cityframe.products.subscriber.geopackage.tempfile.TemporaryDirectory", read_only
+    )
+    with pytest.raises(SourceUnreachableError, match="Read-only"):
+        subscribe(str(path), framework.full(1), trust, at=at)
+    assert not path.exists()

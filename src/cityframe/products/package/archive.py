@@ -1,5 +1,6 @@
 """A package as a single file: a zip whose bytes depend on nothing but the package."""
 
+import errno
 import lzma
 import os
 import shutil
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from cityframe.errors import DeclarationError, IntegrityError
+from cityframe.errors import DeclarationError, IntegrityError, SourceUnreachableError
 from cityframe.products.package.folder import check_files
 from cityframe.products.package.manifest import read_manifest
 
@@ -84,6 +85,8 @@ def opened(package: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
     IntegrityError
         If the zip is truncated or damaged, holds anything but plain files side by side, a name
         twice, or too much.
+    SourceUnreachableError
+        If there is no room to extract it.
     """
     if package.is_dir():
         yield package
@@ -97,6 +100,12 @@ def opened(package: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
                 for entry in _checked_entries(package, archive, max_bytes):
                     _extract(archive, entry, folder / entry.filename)
         except _UNREADABLE as error:
+            if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+                raise SourceUnreachableError(
+                    where=temporary,
+                    found="no room to unpack the package",
+                    remedy="make room, or name another folder in TMPDIR, then do it again",
+                ) from error
             raise IntegrityError(
                 where=str(package),
                 found=f"a zip that can't be read: {error}",

@@ -280,6 +280,13 @@ def errors_explained(where: str) -> Iterator[None]:
             expected="no constraint in the way of the change",
             remedy="nothing was changed: lift the constraint or mend what it guards",
         ) from error
+    except OSError as error:
+        raise SourceUnreachableError(
+            where=where,
+            found=error.strerror or str(error),
+            expected="a folder that can be written and has room",
+            remedy="nothing was changed: look at the disk and the rights, then do it again",
+        ) from error
     except sa.exc.DBAPIError as error:
         if _is_passing(error):
             raise SourceUnreachableError(
