@@ -44,6 +44,10 @@ _PERIODS_MEET = (
 class GeoPackageHome:
     """A framework in a GeoPackage.
 
+    One thread of a process may use a file at a time, and no stream of `read` may stay open over a
+    write: GDAL and Python each bring an SQLite of their own, and file locks are the process's, so
+    that the two do not see each other's.
+
     Parameters
     ----------
     path : Path
