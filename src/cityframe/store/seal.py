@@ -7,7 +7,7 @@ no byte of it can change unseen. The specification is in ``docs/formats/store.md
 import hashlib
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -73,11 +73,11 @@ def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
 
 def _bytes(values: Any) -> "pa.LargeBinaryArray":
     # long outlines: more bytes in a batch than 32-bit offsets can tell
-    column: Any = values.cast(BYTES)
-    whole: pa.LargeBinaryArray = (
-        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    column = values.cast(BYTES)
+    return cast(
+        "pa.LargeBinaryArray",
+        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column,
     )
-    return whole
 
 
 def _text(values: Any) -> list[Any]:
