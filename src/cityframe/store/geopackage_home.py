@@ -159,14 +159,7 @@ class GeoPackageHome:
                 f'(SELECT 1 FROM "{table.name}" o WHERE {_PERIODS_MEET}) BEGIN '
                 "SELECT RAISE(ABORT, 'periods of one uid overlap'); END"
             )
-        self._create_state_view(
-            connection,
-            layer,
-            layer.name,
-            layer.title.en,
-            "release_to IS NULL",
-            "(SELECT valid_at FROM cf_release ORDER BY number DESC LIMIT 1)",
-        )
+        self._show_current(connection, layer)
 
     def add_column(self, connection: sa.Connection, layer: Layer, attribute: Attribute) -> None:
         """Add an attribute's column, and make the view anew."""
@@ -176,14 +169,7 @@ class GeoPackageHome:
             f'ALTER TABLE "{history_name(layer.name)}" ADD COLUMN "{attribute.name}" {kind}'
         )
         self.drop_view(connection, layer.name)
-        self._create_state_view(
-            connection,
-            layer,
-            layer.name,
-            layer.title.en,
-            "release_to IS NULL",
-            "(SELECT valid_at FROM cf_release ORDER BY number DESC LIMIT 1)",
-        )
+        self._show_current(connection, layer)
 
     def add_rows(self, connection: sa.Connection, layer: Layer, rows: pa.Table) -> None:
         """Add rows and their bounds."""
@@ -291,6 +277,16 @@ class GeoPackageHome:
     def _has_releases(self) -> bool:
         with self.engine.connect() as connection:
             return connection.execute(sa.select(RELEASE.c.number).limit(1)).first() is not None
+
+    def _show_current(self, connection: sa.Connection, layer: Layer) -> None:
+        self._create_state_view(
+            connection,
+            layer,
+            layer.name,
+            layer.title.en,
+            "release_to IS NULL",
+            "(SELECT valid_at FROM cf_release ORDER BY number DESC LIMIT 1)",
+        )
 
     def _create_state_view(
         self,

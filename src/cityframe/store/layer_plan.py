@@ -83,14 +83,12 @@ def plan_changes(
     added = line.added.assign(ended_by=_ended_by(line.added["ended_by"], deliveries))
     after = pd.concat(
         [
-            _candidates_of_state(periods[~line.closed]),
-            _candidates_of_state(
-                periods.iloc[line.copies["known"]].assign(
-                    valid_from=line.copies["valid_from"].to_numpy(),
-                    valid_to=line.copies["valid_to"].to_numpy(),
-                    # as a copy is stored: how its row came about says nothing of it
-                    change=None,
-                )
+            periods[~line.closed],
+            periods.iloc[line.copies["known"]].assign(
+                valid_from=line.copies["valid_from"].to_numpy(),
+                valid_to=line.copies["valid_to"].to_numpy(),
+                # as a copy is stored: how its row came about says nothing of it
+                change=None,
             ),
             pd.DataFrame(
                 {
@@ -128,7 +126,7 @@ def plan_restore(
     copies = _copies(layer, then_again, pieces, np.empty(0, dtype=object), number)
     added = pd.DataFrame({"change": [], "valid_from": [], "valid_to": [], "ended_by": []})
     # the kinds that the rows were opened with say nothing of the way back
-    after = _candidates_of_state(_periods(then)).assign(change=None)
+    after = _periods(then).assign(change=None)
     state = _next_state(framework, layer, (known, _periods(known)), (then, after), valid_at)
     return _plan(state, after, known, closed, copies, added, valid_at)
 
@@ -193,10 +191,6 @@ def _periods(known: pa.Table) -> pd.DataFrame:
             "place": np.arange(known.num_rows),
         }
     )
-
-
-def _candidates_of_state(periods: pd.DataFrame) -> pd.DataFrame:
-    return periods[["uid", "digest", "change", "valid_from", "valid_to", "place"]]
 
 
 def _state_at(periods: pd.DataFrame, valid_at: str) -> pd.DataFrame:
