@@ -173,3 +173,23 @@ def test_a_source_that_joins_a_series_later_brings_what_it_had_landed(
     assert [one.delivery.partition(".")[0] for one in accounts(town.city, "monthly-0002")] == [
         "registry"
     ]
+
+
+def test_a_feature_dated_in_advance_is_not_new_again_in_the_next_delivery(town: Any) -> None:
+    path = town.root / "sources" / "registry.yaml"
+    text = path.read_text(encoding="utf-8")
+    columns = "columns: {number: id, text: address}"
+    valid_from = '\n    valid_from: {column: von, format: "%Y-%m-%d"}'
+    path.write_text(text.replace(columns, columns + valid_from), encoding="utf-8")
+    for day, address in (("2026-01-01", "x"), ("2026-02-01", "x2")):
+        feed = town.root / "feeds" / "addresses.csv"
+        feed.parent.mkdir(exist_ok=True)
+        rows = [f"N1,500000,3400000,{address},{day}", "N2,500010,3400000,y,2127-06-01"]
+        feed.write_text("\n".join(["id,x,y,address,von", *rows]) + "\n", encoding="utf-8")
+        pull(town.city, "registry", at=town.moment(day))
+        town.run()
+    framework = town.city.framework
+    layer = framework.contract("addresses")
+    assert framework.as_of(layer, 2)["number"].tolist() == ["N1"]
+    later = framework.as_of(layer, 2, valid_at=town.moment("2128-01-01"))
+    assert sorted(later["number"]) == ["N1", "N2"]

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from cityframe.core.digest import layer_digest, layer_sum, row_digests
-from cityframe.errors import GateClosedError, IntegrityError
+from cityframe.errors import DeclarationError, GateClosedError, IntegrityError
 from cityframe.model.layer import Layer
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.store.candidate import read_candidate, write_candidate
@@ -155,6 +155,28 @@ def test_candidate_over_an_older_release_is_told_what_collides(
             evidence={}, at=LATER,
         )  # fmt: skip
     assert len(framework.releases()) == 2
+
+
+def test_two_candidates_that_bring_the_same_feature_as_new_collide_by_its_key(
+    framework: Framework, release: Make, buildings: Layer, tmp_path: Path,
+    make_changes: Callable[..., gpd.GeoDataFrame],
+) -> None:  # fmt: skip
+    release(FIRST)
+    same = make_changes([("x1", "new", 60, 4)]).assign(number="甲u4")
+    late = write_candidate(
+        tmp_path / "late", framework, {"buildings": same}, {"buildings": buildings}, valid_at=LATER
+    )
+    release(SECOND)
+    with pytest.raises(GateClosedError, match="甲u4"):
+        commit(
+            framework, late, {"buildings": buildings}, kind=ReleaseKind.CYCLE, cycle="late",
+            evidence={}, at=LATER,
+        )  # fmt: skip
+
+
+def test_a_period_that_ends_before_it_begins_is_refused_when_staged(release: Make) -> None:
+    with pytest.raises(DeclarationError, match=r"uid u1.*an end after the beginning"):
+        release([("u1", "new", 0, 1)], valid_from="2020-03-01", valid_to="2020-02-01")
 
 
 def test_a_change_dated_in_the_future_enters_the_state_when_it_falls_due(

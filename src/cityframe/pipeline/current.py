@@ -3,11 +3,12 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import geopandas as gpd
 import pandas as pd
 
-from cityframe.core.frames import empty_frame
+from cityframe.core.frames import empty_frame, key_text
 from cityframe.model.layer import Layer
 from cityframe.pipeline.accounts import changes_in_order
 from cityframe.pipeline.city import City
@@ -18,22 +19,44 @@ from cityframe.store.framework import Framework
 
 @dataclass
 class StoredLayer:
-    """A layer of the current release as it is at a moment, read as far as it is asked for."""
+    """A layer of the current release as it is at a moment, read as far as it is asked for.
+
+    Features dated in advance can be matched, or they would be new in each delivery until they
+    fall due; `all_rows` is what is so at the moment.
+    """
 
     framework: Framework
     layer: Layer
     valid_at: dt.datetime
 
     def index(self) -> pd.DataFrame:
-        """Return ``uid, key, digest`` of all features."""
-        return self.framework.index(self.layer, valid_at=self.valid_at)
+        """Return ``uid, key, digest`` of all features, those dated in advance too."""
+        there = self.framework.index(self.layer, valid_at=self.valid_at)
+        if self._ahead.empty:
+            return there
+        key = key_text(self._ahead, self.layer.key)
+        ahead = pd.DataFrame(
+            {"uid": self._ahead["uid"], "key": key, "digest": self._ahead["digest"]}
+        )
+        return pd.concat([there, ahead], ignore_index=True).sort_values("uid", ignore_index=True)
 
     def rows(self, uids: Sequence[str]) -> gpd.GeoDataFrame:
         """Return features by uid, in the order of the uids."""
-        return self._contract_columns(self.framework.rows(self.layer, uids, valid_at=self.valid_at))
+        wanted = pd.Index(list(uids), dtype="str")
+        is_ahead = wanted.isin(self._ahead["uid"])
+        there = self.framework.rows(self.layer, wanted[~is_ahead].tolist(), valid_at=self.valid_at)
+        if not is_ahead.any():
+            return self._contract_columns(there)
+        both = pd.concat([there, self._ahead], ignore_index=True)
+        places = pd.Index(both["uid"]).get_indexer(wanted)
+        return self._contract_columns(both.iloc[places].reset_index(drop=True))
+
+    @cached_property
+    def _ahead(self) -> gpd.GeoDataFrame:
+        return self.framework.dated_ahead(self.layer, self.valid_at)
 
     def all_rows(self) -> gpd.GeoDataFrame:
-        """Return all features."""
+        """Return all features that are there at the moment."""
         current = self.framework.current()
         if current is None:
             return empty_frame(self.layer, ("uid",))

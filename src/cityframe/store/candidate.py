@@ -385,7 +385,20 @@ def _light(rows: pa.Table) -> pd.DataFrame:
 
 
 def _check_moments(rows: pa.Table, layer: Layer) -> None:
-    """Check that no moment is finer than both homes hold: seconds for valid times, else ms."""
+    """Check that periods end after they begin, and that no moment is finer than both homes hold.
+
+    That is seconds for valid times, else milliseconds.
+    """
+    begins, ends = microseconds(rows.column("valid_from")), microseconds(rows.column("valid_to"))
+    if (ends <= begins).any():
+        place = int(np.flatnonzero(ends <= begins)[0])
+        raise DeclarationError(
+            where=f"layer {layer.name} uid {rows.column('uid')[place]}",
+            found=f"a period from {rows.column('valid_from')[place]} "
+            f"to {rows.column('valid_to')[place]}",
+            expected="an end after the beginning",
+            remedy="look at the dates in the source",
+        )
     for field in rows.schema:
         if not pa.types.is_timestamp(field.type):
             continue

@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from cityframe.core.arrow_rows import to_frame
+from cityframe.core.frames import key_text
 from cityframe.errors import GateClosedError, IntegrityError
+from cityframe.model.change import ChangeKind
 from cityframe.model.layer import Layer
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.store import contract as contract_form
@@ -20,6 +23,7 @@ from cityframe.store.candidate import (
     change_batches,
     first_state,
     is_first,
+    read_changes,
     read_light,
     verify_candidate,
 )
@@ -191,6 +195,8 @@ def _check_collisions(framework: Framework, candidate: Candidate, parent: Releas
             continue
         since = set(framework.touched_uids(stored, candidate.parent, newest))
         both = sorted(since.intersection(read_light(candidate, name)["uid"]))
+        # each side may have brought the same feature as a new one
+        both += _new_on_both_sides(framework, candidate, stored, sorted(since))
         if both:
             more = f" and {len(both) - _EXAMPLES} more" if len(both) > _EXAMPLES else ""
             raise GateClosedError(
@@ -200,6 +206,18 @@ def _check_collisions(framework: Framework, candidate: Candidate, parent: Releas
                 expected="changes of other features only",
                 remedy="stage the cycle again over the newest release and decide anew",
             )
+
+
+def _new_on_both_sides(
+    framework: Framework, candidate: Candidate, layer: Layer, since: Sequence[str]
+) -> list[str]:
+    """Return the keys of new features that releases since have brought under other uids."""
+    if not layer.key:
+        return []
+    changes = read_changes(candidate, layer)
+    new = key_text(changes[changes["change"] == ChangeKind.NEW], layer.key).dropna()
+    known = to_frame(framework.known_rows(layer, since, ("uid", *layer.key)), layer)
+    return sorted(set(new).intersection(key_text(known, layer.key).dropna()))
 
 
 def _fallen_due(

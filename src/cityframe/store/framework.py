@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from cityframe.core.arrow_rows import GEOMETRY, row_schema, to_frame
+from cityframe.core.arrow_rows import GEOMETRY, MOMENT, row_schema, to_frame
 from cityframe.core.frames import key_text
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
@@ -174,6 +174,24 @@ class Framework(Register):
             if rows.num_rows < size:
                 return
             last = rows.column("uid")[-1].as_py()
+
+    def dated_ahead(self, layer: Layer, valid_at: dt.datetime) -> gpd.GeoDataFrame:
+        """Return features that are known but begin after a moment, as they will begin.
+
+        Returns
+        -------
+        GeoDataFrame
+            As of `as_of`; features that are there at the moment are left out.
+        """
+        moment = valid_time_text(valid_at)
+        uids = self.due_uids(layer, moment, "9999-12-31T23:59:59Z")
+        known = self.known_rows(layer, uids, self._state_names(layer))
+        later = known.filter(pc.greater(known.column("valid_from"), pa.scalar(valid_at, MOMENT)))
+        frame = to_frame(later.sort_by("valid_from"), layer).drop_duplicates("uid")
+        current = self.current()
+        there = self.states_of(layer, uids, current.number if current else 0, valid_at=valid_at)
+        frame = frame[~frame["uid"].isin(there["uid"])]
+        return frame.sort_values("uid", ignore_index=True)
 
     def history(self, uid: str) -> pd.DataFrame:
         """Return all stored rows of a uid, oldest knowledge first.
