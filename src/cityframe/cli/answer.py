@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import east_asian_width
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,20 @@ class Answer:
 
 
 def table(rows: Iterable[Iterable[object]], header: Iterable[str]) -> str:
-    """Return rows as aligned columns."""
+    """Return rows as columns, aligned on a terminal: a Chinese character takes two places."""
     lines = [[str(cell) for cell in row] for row in rows]
     head = list(header)
     widths = [
-        max([len(head[place]), *(len(line[place]) for line in lines)]) for place in range(len(head))
+        max([_width(head[place]), *(_width(line[place]) for line in lines)])
+        for place in range(len(head))
     ]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
         for line in [head, *lines]
     )
+
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)

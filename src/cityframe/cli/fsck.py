@@ -41,5 +41,5 @@ def run(options: argparse.Namespace) -> Answer:
         for one in found.damages
     ]  # fmt: skip
     header = ("where", "layer", "uid", "row", "release", "found", "expected")
-    text = f"{checked}: {len(found.damages)} damages\n{table(lines, header)}"
+    text = f"{checked}: not sound, {len(lines)} found\n{table(lines, header)}"
     return Answer(body, text, exit_code=IntegrityError.exit_code)

@@ -1,4 +1,4 @@
-"""``cityframe key new|trust|rotate|revoke|apply|list``: keys that sign, and which are trusted."""
+"""``cityframe key new|trust|rotate|revoke|apply|check|list``: keys, and which are trusted."""
 
 import argparse
 from pathlib import Path
@@ -42,6 +42,7 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     applying = verb("apply", apply, "take in a rotation or revocation")
     applying.add_argument("statement", type=Path, metavar="STATEMENT")
     _add_store(applying)
+    _add_check(verb("check", check, "prove who signed a receipt, acknowledgement or recall"))
     _add_store(verb("list", list_all, "the keys of a trust store"))
 
 
@@ -73,6 +74,15 @@ def _add_revoke(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="FILE")
 
 
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("statement", type=Path, metavar="STATEMENT")
+    parser.add_argument(
+        "--release", type=_release, metavar="N",
+        help="the release it must be about; of an acknowledgement, that of the recall",
+    )  # fmt: skip
+    _add_store(parser)
+
+
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in", dest="store", type=Path, metavar="TRUST.json",
@@ -98,7 +108,8 @@ def new(options: argparse.Namespace) -> Answer:
     body = {"key": made.id, "name": made.name, "private": str(options.to), "public": str(public)}
     return Answer(
         {**body, "valid_until": made.valid_until},
-        f"key {made.id}\n{options.to}: keep it to yourself\n{public}: give it to subscribers",
+        f"key {made.id}\n{options.to}: keep it to yourself\n"
+        f"{public}: give it to those who verify what you sign",
     )
 
 
@@ -164,6 +175,31 @@ def apply(options: argparse.Namespace) -> Answer:
         {"changed": is_changed, "type": signed.claimed_type, "digest": signed.digest, "keys": keys},
         f"{signed.claimed_type} {said}\n{_table(store)}",
     )
+
+
+def check(options: argparse.Namespace) -> Answer:
+    """Prove who signed a statement about a release."""
+    signed = SignedStatement.read(options.statement)
+    body = signed.body()
+    release = options.release or body.about
+    if release is None and not body.is_about_keys:
+        raise DeclarationError(
+            where=str(options.statement),
+            found=f"{body.type}, which names no release",
+            expected="--release N: the release that was recalled",
+        )
+    signer = TrustStore.read(_store(options)).check(signed, release=release or 1, at=now())
+    shown = signed.statement.keys() - {"type", "format_version", "layers"}
+    lines = [f"{name}: {signed.statement[name]}" for name in sorted(shown)]
+    lines += [
+        f"layer {name}: {layer['count']} features, digest {layer['digest']}"
+        for name, layer in signed.statement.get("layers", {}).items()
+    ]
+    return Answer(
+        {"type": body.type, "digest": signed.digest, "signed_by": signer.id, "name": signer.name,
+         "statement": signed.statement},
+        "\n".join([f"{body.type} signed by key {signer.id} ({signer.name})", *lines]),
+    )  # fmt: skip
 
 
 def list_all(options: argparse.Namespace) -> Answer:

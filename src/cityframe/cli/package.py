@@ -57,7 +57,12 @@ def verify(options: argparse.Namespace) -> Answer:
     """Verify a package; needs no workspace."""
     trust = TrustStore.read(options.trust) if options.trust else None
     body = verify_package(options.folder, options.base, trust)
-    return Answer(body, f"{options.folder}: verified, {body['proved']}")
+    signed = (
+        f"signed by key {body['signed_by']}"
+        if trust
+        else "signature not checked: name the keys you trust with --trust"
+    )
+    return Answer(body, f"{options.folder}: verified, {body['proved']}; {signed}")
 
 
 def pack(options: argparse.Namespace) -> Answer:

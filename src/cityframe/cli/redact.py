@@ -76,8 +76,8 @@ def _answer(city: City, planned: RedactionPlan, left: Leftovers, *, release: int
     done = "would be cleared" if release is None else f"cleared in release {release}"
     lines = [
         (
-            f"{', '.join(planned.attributes)} of {features} features of {planned.layer.name}, "
-            f"{planned.rows.num_rows} rows, {done}"
+            f"{planned.layer.name}: {', '.join(planned.attributes)} {done} "
+            f"(features: {features}, rows: {planned.rows.num_rows})"
         ),
         *(f"still in package {path}" for path in left.packages),
         *(f"still in landed bytes of {one}" for one in left.deliveries),

@@ -7,10 +7,10 @@ from typing import Any
 from cityframe.cli.answer import Answer, table
 from cityframe.cli.options import Commands
 from cityframe.model.release import Release
-from cityframe.pipeline.city import now, open_city, operator
+from cityframe.pipeline.city import City, now, open_city, operator
 from cityframe.pipeline.naming import name_release, unname_release
 from cityframe.pipeline.publishing import publish_release
-from cityframe.pipeline.recalling import recall
+from cityframe.pipeline.recalling import recall, recalls
 from cityframe.pipeline.releasing import roll_back
 
 
@@ -54,21 +54,25 @@ def _register_names(verbs: Commands, common: argparse.ArgumentParser) -> None:
 
 def list_all(options: argparse.Namespace) -> Answer:
     """List all releases."""
-    releases = open_city(options.workspace).framework.releases()
+    city = open_city(options.workspace)
+    releases = city.framework.releases()
+    recalled = _recalled(city)
     rows = [
         (one.number, one.kind.value, one.created_at, one.cycle,
-         sum(layer.count for layer in one.layers), one.digest[:16])
+         sum(layer.count for layer in one.layers), one.digest[:16],
+         "recalled" if one.number in recalled else "")
         for one in releases
     ]  # fmt: skip
-    text = table(rows, ("release", "kind", "created", "cycle", "features", "digest"))
-    return Answer(
-        {"releases": [release_body(one) for one in releases]}, text if rows else "no release yet"
-    )
+    text = table(rows, ("release", "kind", "created", "cycle", "features", "digest", ""))
+    body = [{**release_body(one), "is_recalled": one.number in recalled} for one in releases]
+    return Answer({"releases": body}, text if rows else "no release yet")
 
 
 def show(options: argparse.Namespace) -> Answer:
     """Show one release."""
-    made = open_city(options.workspace).framework.release(options.number)
+    city = open_city(options.workspace)
+    made = city.framework.release(options.number)
+    is_recalled = made.number in _recalled(city)
     layers = table(
         [
             (layer.layer, layer.count, layer.digest[:16],
@@ -82,10 +86,16 @@ def show(options: argparse.Namespace) -> Answer:
         for one in made.evidence.get("decisions", [])
     )
     head = f"release {made.number} ({made.kind.value}) of {made.created_at}, cycle {made.cycle}"
+    if is_recalled:
+        head += "; recalled"
     return Answer(
-        {**release_body(made), "evidence": dict(made.evidence)},
-        f"{head}\ndigest {made.digest}\n{layers}\n{decisions}",
+        {**release_body(made), "is_recalled": is_recalled, "evidence": dict(made.evidence)},
+        f"{head}\nreference time {made.valid_at}\ndigest {made.digest}\n{layers}\n{decisions}",
     )
+
+
+def _recalled(city: City) -> set[int]:
+    return {one["release"] for one in recalls(city)}
 
 
 def rollback(options: argparse.Namespace) -> Answer:

@@ -1,6 +1,7 @@
 """``cityframe package apply|undo|compare|receipt|acknowledge``: the subscriber's own database."""
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from cityframe.products import subscriber
 from cityframe.products.package import PackageKind, opened, read_manifest
 from cityframe.products.signature import SignedStatement, SigningKey, TrustStore
 from cityframe.products.subscriber import SubscriberMapping
+
+_SHOWN = 20
 
 
 def register(verbs: Commands, common: argparse.ArgumentParser) -> None:
@@ -90,11 +93,16 @@ def compare(options: argparse.Namespace) -> Answer:
         }
         for layer, one in found.items()
     }  # fmt: skip
-    lines = [
-        f"{layer}: {', '.join(f'{len(uids)} {what}' for what, uids in parts.items())}"
-        for layer, parts in body.items()
-    ]
+    lines = [line for layer, parts in body.items() for line in _differences(layer, parts)]
     return Answer({"layers": body}, "\n".join(lines) or "the same")
+
+
+def _differences(layer: str, parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    yield f"{layer}: {', '.join(f'{len(uids)} {what}' for what, uids in parts.items())}"
+    for what, uids in parts.items():
+        yield from (f"  {what} {uid}" for uid in uids[:_SHOWN])
+        if len(uids) > _SHOWN:
+            yield f"  and {len(uids) - _SHOWN} more {what}; --output json names all"
 
 
 def receipt(options: argparse.Namespace) -> Answer:
@@ -124,7 +132,9 @@ def _needed_answer(options: argparse.Namespace) -> subscriber.Answer:
     answer = _answer(options)
     if answer is None:
         raise DeclarationError(
-            found="no answer", expected="--as NAME --key PEM --answer FILE, for the publisher"
+            where="package",
+            found="no answer",
+            expected="--as NAME --key PEM --answer FILE, for the publisher",
         )
     return answer
 
@@ -135,7 +145,9 @@ def _answer(options: argparse.Namespace) -> subscriber.Answer | None:
         return None
     if not all(given):
         raise DeclarationError(
-            found="not all of --as, --key, --answer", expected="all three for an answer, or none"
+            where="package",
+            found="not all of --as, --key, --answer",
+            expected="all three for a signed answer, or none",
         )
     return subscriber.Answer(options.subscriber, SigningKey.read(options.key), options.answer)
 
@@ -155,4 +167,6 @@ def _say(outcome: subscriber.Outcome, options: argparse.Namespace) -> Answer:
     text = f"{options.into} stands at release {state.release}, proved"
     for one in outcome.redactions:
         text += f"\nredacted: {one.layer} {one.uid} {', '.join(one.attributes)}: {one.decision}"
+    if outcome.receipt is not None:
+        text += f"\nreceipt: send {options.answer} to the publisher"
     return Answer(body, text)

@@ -50,7 +50,9 @@ def as_evidence(taken: Decision) -> dict[str, str]:
     return {name: str(value) for name, value in asdict(taken).items()}
 
 
-def require_approver(city: City, who: str, why: str, *, what: str) -> None:
+def require_approver(
+    city: City, who: str, why: str, *, what: str, option: str = "--reason"
+) -> None:
     """Refuse a decision without a reason, or by nobody who approves cycles.
 
     Raises
@@ -67,4 +69,4 @@ def require_approver(city: City, who: str, why: str, *, what: str) -> None:
             remedy="ask one of them, and name them with --by",
         )
     if not why.strip():
-        raise GateClosedError(where=what, found="no reason", remedy="say why with --reason TEXT")
+        raise GateClosedError(where=what, found="no reason", remedy=f"say why with {option} TEXT")

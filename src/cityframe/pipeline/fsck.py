@@ -20,7 +20,7 @@ from cityframe.store.damage import Damage
 from cityframe.store.fsck import Findings, fsck
 from cityframe.store.ledger import Entry
 
-_UNREADABLE = (sa.exc.DatabaseError, ValueError, KeyError, TypeError)
+_UNREADABLE = (sa.exc.DatabaseError, IntegrityError, ValueError, KeyError, TypeError)
 _DECISION = ("who", "what", "why", "candidate_digest")
 
 
@@ -60,6 +60,8 @@ def check_store(city: City, *, release: int | None = None, quick: bool = False) 
     # what can't be read of the releases is told already
     with suppress(*_UNREADABLE):
         releases = city.framework.releases()
+        if release is None:
+            more += _lost_releases(city, releases, entries)
     by_cycle: dict[str, list[Entry]] = {}
     for entry in entries:
         by_cycle.setdefault(entry.subject, []).append(entry)
@@ -83,6 +85,22 @@ def _ledger_damages(city: City) -> Iterator[Damage]:
             found="an entry that does not follow from the one before, or is not what it hashes",
             expected="the chain of hashes, without gaps",
         )
+
+
+def _lost_releases(
+    city: City, releases: Iterable[Release], entries: Iterable[Entry]
+) -> Iterator[Damage]:
+    """Name releases that the ledger knows and the framework lacks: a file lost, an old backup."""
+    there = {made.number for made in releases}
+    for entry in entries:
+        number = entry.body.get("release")
+        if entry.what == CycleState.RELEASED and number not in there:
+            yield Damage(
+                where=city.framework.label,
+                release=number,
+                found=f"no release {number}",
+                expected=f"digest {entry.body.get('digest')}, by the ledger",
+            )
 
 
 def _released_damages(

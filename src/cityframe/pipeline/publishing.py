@@ -94,10 +94,14 @@ def verify_package(
     """
     result = verify(folder, base=base, trust=trust)
     manifest = result.manifest
-    proved = f"{manifest.kind.value} package of release {manifest.release.number}"
+    number = manifest.release.number
+    proved = f"{manifest.kind.value} package of release {number}"
+    if manifest.inverse:
+        proved = f"inverse of a {manifest.kind.value} package, back to release {number}"
     if result.base is not None:
-        number = manifest.release.number
-        proved += f"; full({number}) = apply(change({number}), full({number - 1}))"
+        before = result.base.release.number
+        change = f"invert(change({before}))" if manifest.inverse else f"change({number})"
+        proved += f"; full({number}) = apply({change}, full({before}))"
     return {
         "package": str(folder),
         "kind": manifest.kind.value,
@@ -106,6 +110,7 @@ def verify_package(
         "rows": result.rows,
         "base": str(base) if base else None,
         "is_signature_checked": trust is not None,
+        "signed_by": None if result.signer is None else result.signer.id,
         "proved": proved,
     }
 

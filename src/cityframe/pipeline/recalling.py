@@ -48,14 +48,15 @@ def recall(
     Raises
     ------
     DeclarationError
-        If there is no such release, no signing key, or it was recalled before.
+        If there is no such release, no signing key, it was recalled before, or what replaces it
+        is itself or was recalled.
     GateClosedError
         If it is nobody who approves cycles, or no reason is given.
     """
     require_approver(city, who, why, what=f"recall of release {number}")
     made = city.framework.release(number)
     if replaced_by is not None:
-        city.framework.release(replaced_by)
+        _check_replacement(city, number, replaced_by)
     path = city.workspace.store / "recalls" / f"recall-{number:04d}.json"
     if city.ledger.last(what=RECALLED, subject=str(number)) is not None:
         raise DeclarationError(
@@ -82,6 +83,17 @@ def recall(
     body = {"release": number, "digest": made.digest, "why": why, "statement": signed.digest}
     city.ledger.append(RECALLED, str(number), body, who=who, at=at)
     return path
+
+
+def _check_replacement(city: City, number: int, replaced_by: int) -> None:
+    city.framework.release(replaced_by)
+    if replaced_by in {number, *(one["release"] for one in recalls(city))}:
+        raise DeclarationError(
+            where=f"recall of release {number}",
+            found=f"release {replaced_by} in its place, which is recalled",
+            expected="a release that holds",
+            remedy="name another with --replaced-by, or none",
+        )
 
 
 def recalls(city: City) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from cityframe.errors import DeclarationError
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.pipeline.city import City
 from cityframe.pipeline.decisions import require_approver
+from cityframe.pipeline.recalling import recalls
 from cityframe.pipeline.releasing import note_missing_releases
 from cityframe.store.redaction import RedactionPlan, forget, plan_redaction, redact
 
@@ -72,7 +73,8 @@ def carry_out(
     SourceUnreachableError
         If another writer holds the store, or a reader does while the values are forgotten.
     """
-    require_approver(city, who, decision, what=f"redaction of layer {planned.layer.name}")
+    what = f"redaction of layer {planned.layer.name}"
+    require_approver(city, who, decision, what=what, option="--decision")
     if planned.rows.num_rows:
         taken = {
             "who": who,
@@ -88,7 +90,9 @@ def carry_out(
             "attributes": list(planned.attributes),
         }
         entry = city.ledger.append(REDACTED, planned.cycle, body, who=who, at=at)
-        evidence = {"decisions": [taken], "ledger_entry": entry.hash}
+        evidence = {
+            "decisions": [taken], "ledger_entry": entry.hash, "recalls": recalls(city),
+        }  # fmt: skip
         made = redact(city.framework, planned, decision=decision, evidence=evidence, at=at)
     else:
         made = _last_of(city, planned)

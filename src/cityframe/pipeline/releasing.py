@@ -110,6 +110,10 @@ def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -
             found=f"release {number} is the current one",
             expected=f"an older release, 1 to {newest - 1}",
         )
+    if _restored(city, newest) == _restored(city, number):
+        raise DeclarationError(
+            found=f"release {number} says the same as the current release {newest}"
+        )
     cycle = f"rollback-to-{number:04d}-over-{newest:04d}"
     folder = city.cycle_folder(cycle) / "candidate"
     candidate = write_restoring_candidate(folder, city.framework, number)
@@ -128,11 +132,18 @@ def roll_back(city: City, number: int, *, who: str, why: str, at: dt.datetime) -
         city.framework.contracts(),
         kind=ReleaseKind.ROLLBACK,
         cycle=cycle,
-        evidence={"decisions": [taken], "restores": number},
+        evidence={"decisions": [taken], "restores": number, "recalls": recalls(city)},
         at=at,
     )
     _note(city, made)
     return made
+
+
+def _restored(city: City, number: int) -> int:
+    """Return the release whose words a release repeats, through all roll-backs; or itself."""
+    while (restores := city.framework.release(number).evidence.get("restores")) is not None:
+        number = int(restores)
+    return number
 
 
 def _note(city: City, made: Release) -> None:

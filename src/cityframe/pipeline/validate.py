@@ -14,6 +14,7 @@ from cityframe.config.workspace import WorkspaceFile, read_workspace
 from cityframe.core.crs import read_crs
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
+from cityframe.products.signature import SigningKey
 from cityframe.rules.compiled import compile_rules
 
 _MODELS: dict[str, type[BaseModel]] = {
@@ -36,6 +37,8 @@ def validate_workspace(root: Path) -> dict[str, int]:
     workspace = read_workspace(root)
     for layer in workspace.layers.values():
         _require_projected_metres(layer, root / "schemas" / f"{layer.name}.yaml")
+    if workspace.signing_key is not None:
+        SigningKey.read(workspace.signing_key)
     compile_rules(workspace.rules, workspace.layers, workspace.places)
     return {
         "layers": len(workspace.layers),

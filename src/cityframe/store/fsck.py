@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from cityframe.core.digest import LAYER_SUM_BYTES, layer_digest
-from cityframe.errors import DeclarationError
+from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.store.damage import Damage
 from cityframe.store.feature_check import (
@@ -83,7 +83,7 @@ def fsck(framework: Framework, *, release: int | None = None, quick: bool = Fals
                 damages += page_damages(connection, quick=quick)
             said = read_said(connection)
         if said is None:
-            return Findings(releases=0, rows={}, damages=tuple(damages))
+            return Findings(releases=0, rows={}, damages=tuple(dict.fromkeys(damages)))
         if release is not None and release not in range(1, said.newest + 1):
             raise DeclarationError(found=f"no release {release}", expected=f"1 to {said.newest}")
         damages += said.damages
@@ -98,6 +98,8 @@ def _unreadable_as_damage(where: str, damages: list[Damage]) -> Iterator[None]:
     """Note what the database can't read, and go on with the rest."""
     try:
         yield
+    except IntegrityError as error:
+        damages.append(Damage(where=where, found=f"unreadable: {error.found}"))
     except (sa.exc.DatabaseError, adbc_driver_manager.Error, UnicodeDecodeError) as error:
         said = str(error).partition("\n")[0]
         damages.append(Damage(where=where, found=f"unreadable: {said}"))

@@ -10,17 +10,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from cityframe.errors import SourceUnreachableError
+from cityframe.errors import IntegrityError, SourceUnreachableError
 
 BUSY_TIMEOUT_S = 30
 _REFUSED_BY_THE_SYSTEM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def sqlite_engine(path: Path) -> sa.Engine:
     """Return the engine of a SQLite file, one a process and path.
 
     Its statements raise `SourceUnreachableError` where the system refuses (a full disk, an error
-    of input or output) or another holds the file longer than the busy timeout.
+    of input or output) or another holds the file longer than the busy timeout, and
+    `IntegrityError` where the file is no whole database.
     """
     return _engine(str(path.resolve()))
 
@@ -48,6 +50,13 @@ def _engine(path: str) -> sa.Engine:
                 where=path,
                 found="another writer holds the store",
                 remedy="try again when it has finished",
+            )
+        if code in _DAMAGED:
+            return IntegrityError(
+                where=path,
+                found=str(context.original_exception),
+                expected="a whole SQLite file",
+                remedy="see what `cityframe fsck` finds, and restore the last sound backup",
             )
         if code not in _REFUSED_BY_THE_SYSTEM:
             return None

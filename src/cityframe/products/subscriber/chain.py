@@ -53,7 +53,7 @@ def check_follows(manifest: PackageManifest, state: Subscription, where: str) ->
             found=f"a change from release {parent.number}, but this database is at release "
             f"{current.release}",
             expected=f"the change to release {current.release + 1}",
-            remedy=f"apply first the packages of releases {missing}",
+            remedy=f"apply first, in order, the changes to: {missing}",
         )
     if (parent.number, parent.digest) != (current.release, current.release_digest):
         raise IntegrityError(

@@ -48,6 +48,13 @@ def postgis_session(url: str) -> Iterator["PostgisSession"]:
                 expected="a schema of this database",
                 remedy="create it, or name another: ?schema=NAME",
             )
+        if connection.scalar(sa.text("SELECT to_regtype('geometry')")) is None:
+            raise DeclarationError(
+                where=where,
+                found="no PostGIS in this database",
+                expected="its extension, in a schema on the search path",
+                remedy="as a superuser: CREATE EXTENSION postgis",
+            )
         # two subscribers on one schema: the second waits here, before there is a table to lock
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(schema))))
         yield PostgisSession(connection, where, schema)
