@@ -35,7 +35,7 @@ def refused(subscribed, trust, at):
 
 
 def test_a_gap_names_the_missing_releases(framework, refused):
-    refused(framework.change(4), DeclarationError, "apply first the packages of releases 2, 3")
+    refused(framework.change(4), DeclarationError, "apply first, in order, the changes to: 2, 3")
 
 
 def test_a_replay_is_said_to_be_one(framework, subscribed, refused, trust, at):
