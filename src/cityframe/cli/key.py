@@ -191,6 +191,7 @@ def check(options: argparse.Namespace) -> Answer:
     signer = TrustStore.read(_store(options)).check(signed, release=release or 1, at=now())
     shown = signed.statement.keys() - {"type", "format_version", "layers"}
     lines = [f"{name}: {signed.statement[name]}" for name in sorted(shown)]
+    lines.append(f"digest: {signed.digest}")
     lines += [
         f"layer {name}: {layer['count']} features, digest {layer['digest']}"
         for name, layer in signed.statement.get("layers", {}).items()

@@ -12,6 +12,8 @@ title:
   zh: 新城市
   en: New city
 store: store
+# framework: postgresql://user@host:5432/city?schema=cityframe   # in PostGIS, not in the store
+signing_key: ${CITYFRAME_SIGNING_KEY:-}
 time_zone: Asia/Shanghai
 """
 
