@@ -5,8 +5,9 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ _BULK = "bulk"
 _SECONDS, _MILLISECONDS = pa.timestamp("s", tz="UTC"), pa.timestamp("ms", tz="UTC")
 _BATCH_ROWS = 65_536
 _FID = "number_of_row"
+_OPENING_S = 5
 _DIALECT = sa.create_engine("sqlite://").dialect
 _PERIODS_MEET = (
     "o.uid = NEW.uid AND o.fid IS NOT NEW.fid "
@@ -240,12 +242,42 @@ class GeoPackageHome:
             dialect=_DIALECT, compile_kwargs={"literal_binds": True}
         )
         moments = [column.name for column in columns if isinstance(column.type, Moment)]
-        with pyogrio.raw.open_arrow(self.path, sql=str(compiled), batch_size=_BATCH_ROWS) as (
-            _,
-            stream,
-        ):
-            for batch in pa.RecordBatchReader.from_stream(stream):
+        with ExitStack() as opened:
+            for batch in self._opened(str(compiled), opened):
                 yield _typed(batch, moments)
+
+    def _opened(self, sql: str, opened: ExitStack) -> pa.RecordBatchReader:
+        """Open a query, but never as a file that nobody writes.
+
+        Where a writer is just opening or closing the file, GDAL warns and leaves the log out: what
+        was committed last would be missing from the answer.
+
+        Raises
+        ------
+        SourceUnreachableError
+            If that goes on for some seconds.
+        """
+        deadline = time.monotonic() + _OPENING_S
+        while True:
+            with warnings.catch_warnings(record=True) as said, ExitStack() as attempt:
+                warnings.simplefilter("always")
+                stream = attempt.enter_context(
+                    pyogrio.raw.open_arrow(self.path, sql=sql, batch_size=_BATCH_ROWS)
+                )[1]
+                is_whole = not any("IMMUTABLE" in str(one.message) for one in said)
+                if is_whole:
+                    opened.push(attempt.pop_all())
+            if is_whole:
+                for one in said:
+                    warnings.warn(one.message, stacklevel=2)
+                return pa.RecordBatchReader.from_stream(stream)
+            if time.monotonic() > deadline:
+                raise SourceUnreachableError(
+                    where=self.label,
+                    found="another process is opening or closing the store",
+                    remedy="try again; who may only read needs the right to write beside the file",
+                )
+            time.sleep(0.05)
 
     def meets(self, layer: Layer, bbox: Bbox) -> sa.ColumnElement[bool]:
         """Return the condition on the R-tree."""
