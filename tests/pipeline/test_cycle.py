@@ -208,3 +208,18 @@ def test_deliveries_after_the_cut_off_go_to_the_next_cycle(town: Town, grid: lis
     assert outcome.release == 1
     assert [layer.layer for layer in town.city.framework.release(1).layers] == ["parcels"]
     assert town.run().release == 2
+
+
+def test_a_cycle_staged_before_the_store_was_migrated_starts_over(
+    town: Town, grid: list[Parcel]
+) -> None:
+    town.deliver_parcels(grid)
+    waiting = town.run(approve=False)
+    # what the first layout left in place of tables in Parquet
+    folder = town.city.cycle_folder(waiting.cycle) / "candidate"
+    (folder / "candidate.gpkg").touch()
+    (folder / "candidate.json").write_text('{"layers": {}}', encoding="utf-8")
+    again = town.run(approve=False)
+    assert (again.cycle, again.state) == (waiting.cycle, "in-review")
+    assert again.candidate_digest
+    assert town.run().release == 1

@@ -131,9 +131,12 @@ def _resume(city: City, last: Entry, moment: dt.datetime) -> None:
     plan = _from_dict(dict(last.body["plan"]))
     current = city.framework.current()
     newest = current.number if current else 0
-    is_overtaken = plan.parent != newest and city.framework.released_by(plan.cycle) is None
+    is_released = city.framework.released_by(plan.cycle) is not None
     is_approved = cycle_state(city, plan.cycle) is CycleState.APPROVED
-    if is_overtaken and not (is_approved and can_move(city, plan)):
+    is_overtaken = plan.parent != newest and not (is_approved and can_move(city, plan))
+    # a candidate from before the store was migrated: its digests are those of that time
+    is_outdated = (city.cycle_folder(plan.cycle) / "candidate" / "candidate.gpkg").exists()
+    if (is_overtaken or is_outdated) and not is_released:
         # what was made over the old release does not count
         shutil.rmtree(city.cycle_folder(plan.cycle), ignore_errors=True)
         _freeze(city, replace(plan, parent=newest), last.body, moment)

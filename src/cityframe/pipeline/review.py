@@ -6,7 +6,7 @@ from cityframe.errors import DeclarationError, GateClosedError
 from cityframe.model.cycle import CycleState
 from cityframe.model.report import Decision
 from cityframe.pipeline.city import City, now, operator
-from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.plan import cycle_state, read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
 from cityframe.pipeline.staging import candidate_of, check_results, require_state
 from cityframe.pipeline.turns import in_turn
@@ -27,7 +27,8 @@ def put_in_review(city: City, cycle: str) -> str:
     digest = report_digest(city, cycle)
     last = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
     body = {"candidate_digest": candidate.digest, "report_digest": digest}
-    if last is None or dict(last.body) != body:
+    is_told = cycle_state(city, cycle) is CycleState.IN_REVIEW
+    if not is_told or last is None or dict(last.body) != body:
         city.ledger.append(CycleState.IN_REVIEW, cycle, body, who=operator(), at=now())
     return candidate.digest
 
