@@ -322,6 +322,13 @@ def test_a_lost_or_damaged_framework_is_told(desk: Desk) -> None:
     desk.release(OWNERS, 1)
     framework = desk.root / "store" / "framework.gpkg"
     whole = framework.read_bytes()
+    with sqlite3.connect(framework) as connection:
+        page = connection.execute("PRAGMA page_size").fetchone()[0]
+        tables = "SELECT rootpage FROM sqlite_master WHERE name = 'parcels_history'"
+        root = (connection.execute(tables).fetchone()[0] - 1) * page
+    connection.close()
+    framework.write_bytes(whole[:root] + b"\xff" * page + whole[root + page :])
+    assert "a whole GeoPackage" in desk.error("diff", 0, 1, code=5)
     framework.write_bytes(whole[:20000])
     assert "whole SQLite file" in desk.error("release", "list", code=5)
     assert "unreadable" in desk("fsck", code=5)["damages"][0]["found"]

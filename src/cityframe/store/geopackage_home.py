@@ -35,6 +35,8 @@ _BATCH_ROWS = 65_536
 _FID = "number_of_row"
 _OPENING_S = 5
 _DIALECT = sa.create_engine("sqlite://").dialect
+_READING_FAILED = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
+_DAMAGED = "database disk image is malformed"  # SQLite's words, by way of GDAL
 _PERIODS_MEET = (
     "o.uid = NEW.uid AND o.fid IS NOT NEW.fid "
     "AND o.release_from < coalesce(NEW.release_to, 9e18) "
@@ -234,7 +236,13 @@ class GeoPackageHome:
         geopackage.update_extent(connection, layer, when)
 
     def read(self, query: sa.Select[Any]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a query as GDAL reads them."""
+        """Yield the rows of a query as GDAL reads them.
+
+        Raises
+        ------
+        IntegrityError
+            If SQLite can't make sense of the file's pages.
+        """
         columns = list(query.selected_columns)
         # GDAL keeps a column that it takes for the feature's id out of the rows
         shown = [(column + 0).label(_FID) if column.name == "fid" else column for column in columns]
@@ -242,9 +250,19 @@ class GeoPackageHome:
             dialect=_DIALECT, compile_kwargs={"literal_binds": True}
         )
         moments = [column.name for column in columns if isinstance(column.type, Moment)]
-        with ExitStack() as opened:
-            for batch in self._opened(str(compiled), opened):
-                yield _typed(batch, moments)
+        try:
+            with ExitStack() as opened:
+                for batch in self._opened(str(compiled), opened):
+                    yield _typed(batch, moments)
+        except (*_READING_FAILED, pa.ArrowException, OSError) as error:
+            if _DAMAGED not in str(error):
+                raise
+            raise IntegrityError(
+                where=self.label,
+                found=_DAMAGED,
+                expected="a whole GeoPackage",
+                remedy="see what `cityframe fsck` finds, and restore the last sound backup",
+            ) from error
 
     def _opened(self, sql: str, opened: ExitStack) -> pa.RecordBatchReader:
         """Open a query, but never as a file that nobody writes.
