@@ -13,7 +13,7 @@ title:
   en: New city
 store: store
 # framework: postgresql://user@host:5432/city?schema=cityframe   # in PostGIS, not in the store
-signing_key: ${CITYFRAME_SIGNING_KEY:-}
+# signing_key: ${CITYFRAME_SIGNING_KEY:-}                        # signs packages
 time_zone: Asia/Shanghai
 """
 
