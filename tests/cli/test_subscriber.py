@@ -315,7 +315,8 @@ def check_the_store(desk: Desk, subscriber: Subscriber) -> None:
     assert layout["before"] == layout["after"]
     assert desk("prune", "--dry-run", "--at", "2099-01-01")["bytes"] > 0
     subscriber.alter_framework("UPDATE parcels_history SET owner = '谁' WHERE fid = 2")
-    assert [one["fid"] for one in desk("fsck", "--quick", code=5)["damages"]] == [2]
+    # the row may be one that was redacted: its two records then disagree with it
+    assert {one["fid"] for one in desk("fsck", "--quick", code=5)["damages"]} == {2}
 
 
 def test_a_lost_or_damaged_framework_is_told(desk: Desk) -> None:
