@@ -18,9 +18,10 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.store.candidate import write_restoring_candidate
 from cityframe.store.commit import commit
 from cityframe.store.damage import Damage
-from cityframe.store.framework import Framework, as_schema, open_framework
+from cityframe.store.framework import Framework, open_framework
 from cityframe.store.fsck import fsck
 from cityframe.store.geopackage_home import GeoPackageHome
+from cityframe.store.history_query import as_schema
 from cityframe.store.redaction import plan_redaction, redact
 from cityframe.store.seal import sealed_columns, seals
 from cityframe.store.tables import history_table

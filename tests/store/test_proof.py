@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from cityframe.model.layer import Layer
 from cityframe.model.release import Release
-from cityframe.store.framework import Framework, as_schema
+from cityframe.store.framework import Framework
+from cityframe.store.history_query import as_schema
 from cityframe.store.seal import sealed_columns
 
 Row = dict[str, Any]

@@ -28,7 +28,8 @@ from cityframe.model.release import LayerVersion
 from cityframe.store import contract as contract_form
 from cityframe.store.ahead import ahead
 from cityframe.store.chain import LINEAGE_COLUMNS, sha256
-from cityframe.store.framework import Framework, valid_time_text
+from cityframe.store.framework import Framework
+from cityframe.store.history_query import valid_time_text
 from cityframe.store.layer_plan import (
     microseconds,
     microseconds_of,

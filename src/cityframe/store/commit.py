@@ -1,14 +1,11 @@
 """Commit a candidate: one transaction over all layers, or nothing."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from cityframe.core.arrow_rows import to_frame
@@ -20,7 +17,6 @@ from cityframe.model.release import Release, ReleaseKind
 from cityframe.store import contract as contract_form
 from cityframe.store.candidate import (
     Candidate,
-    change_batches,
     first_state,
     is_first,
     read_changes,
@@ -31,7 +27,6 @@ from cityframe.store.chain import sha256
 from cityframe.store.framework import Framework
 from cityframe.store.home import Bulk
 from cityframe.store.layer_plan import (
-    MOMENT,
     LayerPlan,
     due_moments,
     microseconds_of,
@@ -39,11 +34,11 @@ from cityframe.store.layer_plan import (
     plan_restore,
 )
 from cityframe.store.layout import prepare
+from cityframe.store.new_rows import added_rows, first_rows
 from cityframe.store.release_entry import enter_release
 from cityframe.store.release_rows import LayerState
-from cityframe.store.seal import sealed_set, seals
-from cityframe.store.tables import CONTRACT, DUE, history_schema
-from cityframe.store.timeline import FOREVER
+from cityframe.store.seal import sealed_set
+from cityframe.store.tables import CONTRACT, DUE
 from cityframe.store.views import refuse_named
 
 REMOVED_EVENT = "removed"
@@ -262,7 +257,7 @@ def _work(
         is_new=True,
         due=sorted(set(due_moments(light, microseconds_of(valid_at)))),
     )
-    return replace(work, bulk=Bulk(layer, _first_rows(candidate, work, number)))
+    return replace(work, bulk=Bulk(layer, first_rows(candidate, layer, number, work.opened)))
 
 
 def _planned(layer: Layer, plan: LayerPlan, *, is_new: bool) -> _LayerWork:
@@ -334,7 +329,7 @@ def _write(
             connection, layer, work.plan.closed.column("fid").to_numpy().tolist(), number
         )
         home.copy_rows(connection, layer, work.plan.copies)
-        for rows in _added_rows(candidate, work, work.plan.added, number):
+        for rows in added_rows(candidate, layer, work.plan.added, number, work.opened):
             home.add_rows(connection, layer, rows)
     home.touched(connection, layer, created_at.replace("+00:00", "Z"))
     if work.due:
@@ -361,59 +356,3 @@ def _lineage(candidate: Candidate, works: Sequence[_LayerWork]) -> list[dict[str
             if (name, uid) not in told
         ]
     return events
-
-
-def _first_rows(candidate: Candidate, work: _LayerWork, number: int) -> Iterator[pa.RecordBatch]:
-    """Yield a layer's first rows as history rows; their seals gather in ``work``."""
-    for batch in change_batches(candidate, work.layer.name):
-        changes = pa.Table.from_batches([batch])
-        ended_by: Any = changes.column("delivery").combine_chunks()
-        ended_by = pc.if_else(
-            changes.column("valid_to").combine_chunks().is_valid(), ended_by, None
-        )
-        rows = _history_rows(changes, work.layer, number, ended_by)
-        work.opened.append(rows.column("seal").combine_chunks())
-        yield from rows.combine_chunks().to_batches()
-
-
-def _added_rows(
-    candidate: Candidate, work: _LayerWork, added: pd.DataFrame, number: int
-) -> Iterator[pa.Table]:
-    """Yield the rows that changes add, with the periods that the timeline left them."""
-    if added.empty:
-        return
-    ordered = added.sort_values(["change", "valid_from"])
-    places = ordered["change"].to_numpy(dtype=np.int64)
-    start = 0
-    for batch in change_batches(candidate, work.layer.name):
-        chosen = (places >= start) & (places < start + batch.num_rows)
-        part = ordered[chosen]
-        changes = pa.Table.from_batches([batch]).take(pa.array(places[chosen] - start))
-        start += batch.num_rows
-        if not changes.num_rows:
-            continue
-        ends = part["valid_to"].to_numpy(dtype=np.int64)
-        periods = {
-            "valid_from": pa.array(part["valid_from"].to_numpy(dtype=np.int64)).cast(MOMENT),
-            "valid_to": pa.array(ends, mask=ends == FOREVER).cast(MOMENT),
-        }
-        for name, values in periods.items():
-            changes = changes.set_column(changes.column_names.index(name), name, values)
-        ended_by = pa.array(part["ended_by"], pa.string(), from_pandas=True)
-        rows = _history_rows(changes, work.layer, number, ended_by)
-        work.opened.append(rows.column("seal").combine_chunks())
-        yield rows
-
-
-def _history_rows(
-    changes: pa.Table, layer: Layer, number: int, ended_by: "pa.Array[Any]"
-) -> pa.Table:
-    """Return a change table as rows of the history."""
-    count = changes.num_rows
-    rows = (
-        changes.append_column("release_from", pa.array(np.full(count, number, dtype=np.int64)))
-        .append_column("release_to", pa.nulls(count, pa.int64()))
-        .append_column("ended_by", ended_by)
-    )
-    rows = rows.append_column("seal", seals(rows, layer))
-    return rows.select(history_schema(layer).names).cast(history_schema(layer))

@@ -17,13 +17,13 @@ from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.release import Release
 from cityframe.store.geopackage_home import GeoPackageHome
+from cityframe.store.history_query import as_schema, by_uid, is_known, valid_time_text
 from cityframe.store.home import Bbox
 from cityframe.store.postgis_home import PostgisHome
 from cityframe.store.register import Register
-from cityframe.store.tables import REDACTION, SYSTEM_COLUMNS, history_table
+from cityframe.store.tables import REDACTION, history_table
 
 BATCH_ROWS = 100_000
-_UIDS_A_QUERY = 10_000
 _STATE_COLUMNS = ("uid", "valid_from", "delivery", "digest")
 
 
@@ -96,7 +96,7 @@ class Framework(Register):
         if release and len(uids) and self._has(layer):
             condition = self._in_state(layer, self.release(release), valid_at)
             parts += [
-                self._table(layer, names, condition & chosen) for chosen in _by_uid(layer, uids)
+                self._table(layer, names, condition & chosen) for chosen in by_uid(layer, uids)
             ]
         return to_frame(pa.concat_tables(parts).sort_by("uid"), layer)
 
@@ -268,11 +268,11 @@ class Framework(Register):
         table = history_table(layer)
         known: sa.ColumnElement[bool] = table.c.release_to.is_(None)
         if release is not None:
-            known = _is_known(table, release)
+            known = is_known(table, release)
         names = list(columns)
         if not self._has(layer):
             return as_schema([], names, layer)
-        parts = [self._table(layer, names, known & chosen) for chosen in _by_uid(layer, uids)] or [
+        parts = [self._table(layer, names, known & chosen) for chosen in by_uid(layer, uids)] or [
             self._table(layer, names, sa.false())
         ]
         return pa.concat_tables(parts)
@@ -295,7 +295,7 @@ class Framework(Register):
             type_=table.c.valid_from.type,
         )
         return (
-            _is_known(table, release.number)
+            is_known(table, release.number)
             & (table.c.valid_from <= moment)
             & (table.c.valid_to.is_(None) | (table.c.valid_to > moment))
         )
@@ -326,7 +326,7 @@ class Framework(Register):
             parts.append(table.c.fid.in_(rows))
         if low:
             due = self.due_uids(layer, low.valid_at, high.valid_at)
-            parts += list(_by_uid(layer, due))
+            parts += list(by_uid(layer, due))
         return sa.or_(*parts)
 
     def _with_digests_of(self, release: Release, layer: Layer, rows: pa.Table) -> pa.Table:
@@ -384,39 +384,3 @@ class Framework(Register):
         if limit is not None:
             query = query.limit(limit)
         return as_schema(self.home.read(query), names, layer)
-
-
-def as_schema(batches: Iterable[pa.RecordBatch], names: Iterable[str], layer: Layer) -> pa.Table:
-    """Return batches as one table whose columns have the agreed types, in the order of names."""
-    known = row_schema(layer, SYSTEM_COLUMNS)
-    fields = [pa.field("fid", pa.int64()) if name == "fid" else known.field(name) for name in names]
-    schema = pa.schema(fields)
-    tables = [
-        pa.Table.from_batches([batch]).select(schema.names).cast(schema)
-        for batch in batches
-        if batch.num_rows
-    ]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
-
-
-def valid_time_text(moment: dt.datetime) -> str:
-    """Return a moment as valid times are stored: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _is_known(table: sa.Table, release: int) -> sa.ColumnElement[bool]:
-    return (table.c.release_from <= release) & (
-        table.c.release_to.is_(None) | (table.c.release_to > release)
-    )
-
-
-def _by_uid(layer: Layer, uids: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield conditions that together choose the uids; a list in the text is what GDAL can read."""
-    column = history_table(layer).c.uid
-    ordered = sorted(set(uids))
-    for start in range(0, len(ordered), _UIDS_A_QUERY):
-        quoted = [
-            f"'{uid.replace(chr(39), chr(39) * 2)}'"
-            for uid in ordered[start : start + _UIDS_A_QUERY]
-        ]
-        yield column.in_(sa.text(", ".join(quoted).replace(":", "\\:")))

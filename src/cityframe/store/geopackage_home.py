@@ -13,26 +13,29 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyogrio.errors
 import pyogrio.raw
 import shapely
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from cityframe.core.arrow_rows import GEOMETRY, MOMENT
+from cityframe.core.arrow_rows import GEOMETRY
 from cityframe.errors import IntegrityError, SourceUnreachableError
 from cityframe.model.layer import Attribute, GeometryType, Layer
 from cityframe.store import geopackage
-from cityframe.store.ahead import ahead
+from cityframe.store.geopackage_rows import (
+    FID,
+    as_agreed,
+    as_sqlite,
+    with_text_moments,
+    write_bulk,
+)
 from cityframe.store.home import Bbox, Bulk
 from cityframe.store.sqlite import BUSY_TIMEOUT_S, sqlite_engine, write_transaction
 from cityframe.store.tables import RELEASE, Moment, attribute_column, history_name, history_table
 
 _BULK = "bulk"
-_SECONDS, _MILLISECONDS = pa.timestamp("s", tz="UTC"), pa.timestamp("ms", tz="UTC")
 _BATCH_ROWS = 65_536
-_FID = "number_of_row"
 _OPENING_S = 5
 _DIALECT = sa.create_engine("sqlite://").dialect
 _READING_FAILED = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError)
@@ -101,7 +104,7 @@ class GeoPackageHome:
         ) as folder:
             path = Path(folder) / "bulk.gpkg"
             for bulk in bulks:
-                _write_bulk(path, bulk)
+                write_bulk(path, bulk)
             attached = {_BULK: path} if bulks else {}
             try:
                 with write_transaction(
@@ -183,7 +186,7 @@ class GeoPackageHome:
         names = ", ".join(f'"{name}"' for name in rows.column_names)
         marks = ", ".join("?" * (rows.num_columns + 1))
         fids = range(first, first + rows.num_rows)
-        columns = [column.to_pylist() for column in _as_sqlite(rows, layer).columns]
+        columns = [column.to_pylist() for column in as_sqlite(rows, layer).columns]
         connection.exec_driver_sql(
             f'INSERT INTO "{history_name(layer.name)}" (fid, {names}) VALUES ({marks})',
             list(zip(fids, *columns, strict=True)),
@@ -200,7 +203,7 @@ class GeoPackageHome:
         connection.exec_driver_sql("DROP TABLE IF EXISTS temp.copies")
         names = ", ".join(copies.column_names)
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE copies (fid, {names})")
-        columns = [column.to_pylist() for column in _with_text_moments(copies).columns]
+        columns = [column.to_pylist() for column in with_text_moments(copies).columns]
         connection.exec_driver_sql(
             f"INSERT INTO temp.copies VALUES ({', '.join('?' * (copies.num_columns + 1))})",
             list(zip(range(first, first + copies.num_rows), *columns, strict=True)),
@@ -245,7 +248,7 @@ class GeoPackageHome:
         """
         columns = list(query.selected_columns)
         # GDAL keeps a column that it takes for the feature's id out of the rows
-        shown = [(column + 0).label(_FID) if column.name == "fid" else column for column in columns]
+        shown = [(column + 0).label(FID) if column.name == "fid" else column for column in columns]
         compiled = query.with_only_columns(*shown).compile(
             dialect=_DIALECT, compile_kwargs={"literal_binds": True}
         )
@@ -253,7 +256,7 @@ class GeoPackageHome:
         try:
             with ExitStack() as opened:
                 for batch in self._opened(str(compiled), opened):
-                    yield _typed(batch, moments)
+                    yield as_agreed(batch, moments)
         except (*_READING_FAILED, pa.ArrowException, OSError) as error:
             if _DAMAGED not in str(error):
                 raise
@@ -351,7 +354,7 @@ class GeoPackageHome:
         names += ["geom"] if layer.geometry is not GeometryType.NONE else []
         columns = ", ".join(f'"{name}"' for name in names)
         connection.exec_driver_sql(
-            f'CREATE VIEW "{view}" AS SELECT fid AS OGC_FID, {columns} '
+            f'CREATE VIEW "{view}" AS SELECT fid AS OGCFID, {columns} '
             f'FROM "{history_name(layer.name)}" WHERE {known} AND valid_from <= {moment} '
             f"AND (valid_to IS NULL OR valid_to > {moment})"
         )
@@ -388,87 +391,3 @@ class GeoPackageHome:
                 time.sleep(0.05)
             else:
                 return
-
-
-def _write_bulk(path: Path, bulk: Bulk) -> None:
-    layer = bulk.layer
-    has_geometry = layer.geometry is not GeometryType.NONE
-    batches = iter(bulk.batches)
-    first = next(batches, None)
-    if first is None:
-        raise IntegrityError(where=f"layer {layer.name}", found="no rows", expected="some")
-
-    def plain() -> Iterator[pa.RecordBatch]:
-        for batch in (first, *batches):
-            yield from _with_text_moments(pa.Table.from_batches([batch])).to_batches()
-
-    schema = _with_text_moments(first.schema.empty_table()).schema
-    kind = f"{layer.geometry}{' Z' if layer.has_z else ''}"
-    try:
-        with ahead(plain()) as rows:
-            pyogrio.raw.write_arrow(
-                pa.RecordBatchReader.from_batches(schema, rows),
-                path,
-                layer=layer.name,
-                append=path.exists(),
-                driver="GPKG",
-                geometry_name=GEOMETRY if has_geometry else None,
-                geometry_type=kind if has_geometry else None,
-                crs=layer.crs if has_geometry else None,
-                layer_options={"FID": "fid", **({"GEOMETRY_NAME": "geom"} if has_geometry else {})},
-            )
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise SourceUnreachableError(
-            where=str(path.parent),
-            found=f"the file of first rows can't be written ({error})",
-            remedy="nothing was written; make room or look at the disk, then try again",
-        ) from error
-
-
-def _as_sqlite(rows: pa.Table, layer: Layer) -> pa.Table:
-    """Return rows in the types of SQLite's driver: moments and dates as text, geometry as blobs."""
-    rows = _with_text_moments(rows)
-    for place, field in enumerate(rows.schema):
-        if pa.types.is_date(field.type):
-            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
-    if layer.geometry is GeometryType.NONE:
-        return rows
-    return geopackage.geometry_blobs(rows, layer)
-
-
-def _with_text_moments(rows: pa.Table) -> pa.Table:
-    """Return rows with moments as text: valid times in seconds, others in milliseconds."""
-    for place, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
-            kind: Any = _SECONDS if field.name in ("valid_from", "valid_to") else _MILLISECONDS
-            rows = rows.set_column(place, field.name, _text(rows.column(place).cast(kind)))
-    return rows
-
-
-def _text(moments: Any) -> "pa.Array[Any]":
-    # few different ones in many rows, and formatting is slow
-    encoded: Any = moments.combine_chunks().dictionary_encode()
-    texts: Any = pc.strftime(encoded.dictionary, format="%Y-%m-%dT%H:%M:%SZ")
-    result: pa.Array[Any] = texts.take(encoded.indices)
-    return result
-
-
-def _typed(batch: pa.RecordBatch, moments: Sequence[str]) -> pa.RecordBatch:
-    """Return what GDAL read in the agreed types; it gives moments without a zone or as text."""
-    columns, fields = [], []
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        value = column
-        if name in moments:
-            value = _moment(column)
-        elif pa.types.is_int32(column.type) or pa.types.is_int16(column.type):
-            value = column.cast(pa.int64())
-        columns.append(value)
-        fields.append(pa.field("fid" if name == _FID else name, value.type))
-    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
-
-
-def _moment(column: Any) -> "pa.Array[Any]":
-    if pa.types.is_timestamp(column.type) and column.type.tz is None:
-        column = pc.assume_timezone(column, "UTC")
-    moments: pa.Array[Any] = column.cast(MOMENT)
-    return moments

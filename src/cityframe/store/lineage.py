@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.model.layer import Layer
-from cityframe.store.framework import Framework, as_schema
+from cityframe.store.framework import Framework
+from cityframe.store.history_query import as_schema
 from cityframe.store.layer_plan import microseconds
 from cityframe.store.state_spans import state_spans
 from cityframe.store.tables import LINEAGE, history_table

@@ -27,7 +27,8 @@ from cityframe.model.change import ChangeKind
 from cityframe.model.layer import Layer
 from cityframe.model.release import LayerVersion, Release, ReleaseKind
 from cityframe.store.chain import sha256
-from cityframe.store.framework import Framework, as_schema
+from cityframe.store.framework import Framework
+from cityframe.store.history_query import as_schema
 from cityframe.store.layer_plan import microseconds
 from cityframe.store.release_entry import enter_release
 from cityframe.store.release_rows import LayerState, canonical

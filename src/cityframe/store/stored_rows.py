@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from cityframe.core.arrow_rows import GEOMETRY
 from cityframe.model.layer import Layer
 from cityframe.store.damage import Damage
-from cityframe.store.framework import as_schema
 from cityframe.store.geopackage import spatial_index
+from cityframe.store.history_query import as_schema
 from cityframe.store.home import Home
 from cityframe.store.spatial_check import bounds_damages, read_blobs
 from cityframe.store.tables import REDACTION, history_name, history_schema, history_table
