@@ -12,26 +12,23 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyproj
 
-from cityframe.core.arrow_rows import GEOMETRY, MOMENT, to_arrow, to_frame
-from cityframe.core.digest import layer_digest, layer_sum, row_digests_of
+from cityframe.core.arrow_rows import to_frame
+from cityframe.core.digest import layer_digest, layer_sum
 from cityframe.core.frames import empty_frame
 from cityframe.errors import DeclarationError, IntegrityError
 from cityframe.model.change import CHANGE_COLUMNS, ChangeKind
-from cityframe.model.layer import GeometryType, Layer
+from cityframe.model.layer import Layer
 from cityframe.model.release import LayerVersion
 from cityframe.store import contract as contract_form
-from cityframe.store.ahead import ahead
 from cityframe.store.chain import LINEAGE_COLUMNS, sha256
+from cityframe.store.change_file import GROUP_ROWS, LIGHT_FIELDS, light_rows, write_changes
 from cityframe.store.framework import Framework
 from cityframe.store.history_query import valid_time_text
 from cityframe.store.layer_plan import (
-    microseconds,
     microseconds_of,
     plan_changes,
     plan_restore,
@@ -41,15 +38,6 @@ from cityframe.store.release_rows import LayerState, canonical
 from cityframe.store.timeline import in_effect
 
 SUMMARY_FILE = "candidate.json"
-_GROUP_ROWS = 65_536
-_LIGHT_FIELDS: dict[str, "pa.DataType"] = {
-    "uid": pa.string(),
-    "change": pa.string(),
-    "delivery": pa.string(),
-    "valid_from": MOMENT,
-    "valid_to": MOMENT,
-    "digest": pa.binary(),
-}
 Frames: TypeAlias = "gpd.GeoDataFrame | Iterable[gpd.GeoDataFrame]"
 
 
@@ -158,7 +146,7 @@ def write_candidate(
     for name in sorted({*changes, *stored}):
         layer = contracts[name]
         path = folder / f"{name}.parquet"
-        light = _write_changes(path, _frames(changes.get(name, ())), layer)
+        light = write_changes(path, _frames(changes.get(name, ())), layer)
         due = [] if parent is None else framework.due_uids(layer, parent.valid_at, moment)
         if light.empty and not due:
             continue
@@ -256,14 +244,14 @@ def read_changes_in_effect(candidate: Candidate, layer: Layer) -> gpd.GeoDataFra
 def read_light(candidate: Candidate, layer: str) -> pd.DataFrame:
     """Return what a timeline needs of a layer's changes, periods in microseconds."""
     if layer not in candidate.files:
-        return _light(pa.schema(_LIGHT_FIELDS).empty_table())
-    return _light(pq.read_table(candidate.path(layer), columns=list(_LIGHT_FIELDS)))
+        return light_rows(pa.schema(LIGHT_FIELDS).empty_table())
+    return light_rows(pq.read_table(candidate.path(layer), columns=list(LIGHT_FIELDS)))
 
 
 def change_batches(candidate: Candidate, layer: str) -> Iterator[pa.RecordBatch]:
     """Yield a layer's changes with their digests, in their order."""
     with pq.ParquetFile(candidate.path(layer)) as file:
-        yield from file.iter_batches(batch_size=_GROUP_ROWS)
+        yield from file.iter_batches(batch_size=GROUP_ROWS)
 
 
 def verify_candidate(candidate: Candidate) -> None:
@@ -345,90 +333,6 @@ def _clear(folder: Path) -> None:
 
 def _frames(changes: Frames) -> Iterable[gpd.GeoDataFrame]:
     return [changes] if isinstance(changes, gpd.GeoDataFrame) else changes
-
-
-def _write_changes(path: Path, frames: Iterable[gpd.GeoDataFrame], layer: Layer) -> pd.DataFrame:
-    lights: list[pa.Table] = []
-    writer: pq.ParquetWriter | None = None
-    with ahead(_digested(frames, layer)) as tables:
-        for rows in tables:
-            if writer is None:
-                writer = pq.ParquetWriter(path, rows.schema, compression="zstd")
-            writer.write_table(rows, row_group_size=_GROUP_ROWS)
-            lights.append(rows.select(list(_LIGHT_FIELDS)))
-    if writer is None:
-        return _light(pa.schema(_LIGHT_FIELDS).empty_table())
-    writer.close()
-    return _light(pa.concat_tables(lights))
-
-
-def _digested(frames: Iterable[gpd.GeoDataFrame], layer: Layer) -> Iterator[pa.Table]:
-    for frame in frames:
-        if frame.empty:
-            continue
-        rows = to_arrow(frame, layer, CHANGE_COLUMNS)
-        _check_moments(rows, layer)
-        rows = rows.add_column(len(CHANGE_COLUMNS), "digest", row_digests_of(rows, layer))
-        yield rows.cast(_with_geo(rows.schema, layer))
-
-
-def _light(rows: pa.Table) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "uid": rows.column("uid").to_pandas(),
-            "change": rows.column("change").to_pandas(),
-            "delivery": rows.column("delivery").to_pandas(),
-            "digest": rows.column("digest").to_pandas(),
-            "valid_from": rows.column("valid_from").cast(pa.int64()).to_numpy(),
-            "valid_to": microseconds(rows.column("valid_to")),
-        }
-    )
-
-
-def _check_moments(rows: pa.Table, layer: Layer) -> None:
-    """Check that periods end after they begin, and that no moment is finer than both homes hold.
-
-    That is seconds for valid times, else milliseconds.
-    """
-    begins, ends = microseconds(rows.column("valid_from")), microseconds(rows.column("valid_to"))
-    if (ends <= begins).any():
-        place = int(np.flatnonzero(ends <= begins)[0])
-        raise DeclarationError(
-            where=f"layer {layer.name} uid {rows.column('uid')[place]}",
-            found=f"a period from {rows.column('valid_from')[place]} "
-            f"to {rows.column('valid_to')[place]}",
-            expected="an end after the beginning",
-            remedy="look at the dates in the source",
-        )
-    for field in rows.schema:
-        if not pa.types.is_timestamp(field.type):
-            continue
-        unit = 10**6 if field.name in ("valid_from", "valid_to") else 10**3
-        moments = rows.column(field.name)
-        too_fine = np.flatnonzero(
-            (microseconds(moments) % unit != 0) & moments.is_valid().to_numpy()
-        )
-        if len(too_fine):
-            place = int(too_fine[0])
-            raise DeclarationError(
-                where=f"layer {layer.name} uid {rows.column('uid')[place]} {field.name}",
-                found=str(moments[place]),
-                expected="whole seconds" if unit == 10**6 else "whole milliseconds",
-                remedy="round the moments in the source's mapping",
-            )
-
-
-def _with_geo(schema: pa.Schema, layer: Layer) -> pa.Schema:
-    """Return the schema with what makes the file GeoParquet."""
-    if layer.geometry is GeometryType.NONE:
-        return schema
-    column = {
-        "encoding": "WKB",
-        "geometry_types": [],
-        "crs": pyproj.CRS(layer.crs).to_json_dict(),
-    }
-    geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    return schema.with_metadata({"geo": json.dumps(geo)})
 
 
 def _seal(candidate: Candidate) -> Candidate:
