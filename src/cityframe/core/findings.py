@@ -36,6 +36,7 @@ def findings_frame(
     layer: str,
     delivery: str,
     crs: str | None,
+    rule_version: int = 1,
 ) -> gpd.GeoDataFrame:
     """Complete rows of one rule to a findings frame.
 
@@ -43,8 +44,9 @@ def findings_frame(
     ----------
     rows : DataFrame, n rows
         Columns ``uid``, ``source_key``, ``record``, ``other``, ``found``, ``expected``,
-        ``geometry``; any but ``found`` may be missing. The identity is made from the uid, else
-        the source key, else the record, and from ``other``.
+        ``found_zh``, ``expected_zh``, ``partner``, ``geometry``; any but ``found`` may be missing,
+        and Chinese text that is missing is the English one. The identity is made from the uid,
+        else the source key, else the record, and from ``other``.
 
     Returns
     -------
@@ -54,8 +56,11 @@ def findings_frame(
     if rows.empty:
         return empty_findings(crs)
     frame = rows.reset_index(drop=True)
-    for name in ("uid", "source_key", "other", "expected"):
+    for name in ("uid", "source_key", "other", "expected", "partner"):
         frame[name] = frame[name].astype("str").fillna("") if name in frame else ""
+    for name in ("found", "expected"):
+        if f"{name}_zh" not in frame:
+            frame[f"{name}_zh"] = frame[name]
     frame["record"] = frame["record"].astype("Int64") if "record" in frame else pd.NA
     records = frame["record"].astype("str").fillna("")
     features = frame["uid"].where(
@@ -68,6 +73,7 @@ def findings_frame(
     for name, value in (
         ("rule", rule), ("kind", kind), ("defect_class", defect_class.value), ("gate", gate.value),
         ("scope", scope.value), ("layer", layer), ("delivery", delivery),
+        ("rule_version", str(rule_version)), ("waiver", ""), ("state", ""), ("first_seen", ""),
     ):  # fmt: skip
         frame[name] = value
     geometry = frame["geometry"] if "geometry" in frame else [None] * len(frame)

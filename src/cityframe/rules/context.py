@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import geopandas as gpd
@@ -16,6 +16,36 @@ from cityframe.model.layer import Layer
 
 Geometries = npt.NDArray[np.object_]
 Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a delivery brought of a layer, as it was before it was conformed.
+
+    Attributes
+    ----------
+    files : mapping of str to int
+        Bytes of each file of the delivery, by its path.
+    layers : frozenset of str
+        Layers that the delivery holds.
+    columns : mapping of str to str
+        Columns of the layer's tables as the source names them, with the type that they were read
+        as.
+    crs : str
+        The source's CRS as declared or found, an authority code; empty for none.
+    encoding : str
+        Text encoding; empty for formats that fix it.
+    metadata : mapping of str to str
+        Facts about the delivery: ``origin``, ``observed_at``, ``landed_at``, ``watermark``, and
+        those that the source's files state of themselves.
+    """
+
+    files: Mapping[str, int]
+    layers: frozenset[str]
+    columns: Mapping[str, str]
+    crs: str = ""
+    encoding: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,6 +66,11 @@ class Context:
         Change table of the candidate, with ``uid`` and ``change``.
     read_other : callable or None
         Gives the frame of another layer by its name.
+    received : Received or None
+        What the delivery brought; None for a candidate.
+    read_observations : callable or None
+        Gives the observations of the sensors: ``stream``, ``time`` (UTC), ``value``,
+        ``received``.
     """
 
     layer: Layer
@@ -45,6 +80,8 @@ class Context:
     previous: gpd.GeoDataFrame | None = None
     changes: gpd.GeoDataFrame | None = None
     read_other: Callable[[str], gpd.GeoDataFrame] | None = None
+    received: Received | None = None
+    read_observations: Callable[[], pd.DataFrame] | None = None
 
     def other(self, name: str) -> gpd.GeoDataFrame:
         """Return the frame of another layer; of this layer, the frame under check.

@@ -7,7 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-DEFECT_COLUMNS = ("row", "other_row", "other", "uid", "found", "expected", "geometry")
+from cityframe.rules.words import Words
+
+DEFECT_COLUMNS = (
+    "row", "other_row", "other", "uid", "found", "expected", "found_zh", "expected_zh", "geometry",
+)  # fmt: skip
 
 Column = Sequence[Any] | npt.NDArray[Any] | pd.Series
 
@@ -15,8 +19,8 @@ Column = Sequence[Any] | npt.NDArray[Any] | pd.Series
 def defects(
     *,
     row: Column | None = None,
-    found: Column | str,
-    expected: Column | str = "",
+    found: Column | Words | str,
+    expected: Column | Words | str = "",
     geometry: Column | None = None,
     other_row: Column | None = None,
     other: Column | None = None,
@@ -29,7 +33,7 @@ def defects(
     row : n integers or None
         Position of the failing feature in the layer frame; None or -1 for a defect of the whole
         layer or of a feature that the frame does not have.
-    found, expected : n texts or one text
+    found, expected : n texts or one text, in one language or (`Words`) in two
         What stands in the data, and what should.
     geometry : n geometries or None
         The place of the defect in the layer's CRS; where it is None, the feature is the place.
@@ -47,9 +51,10 @@ def defects(
         Columns `DEFECT_COLUMNS`. Many defects of the same features are gathered to one finding
         later, so a check may give each place on its own row.
     """
+    found, expected = _in_both(found), _in_both(expected)
     size = next(
         len(column)
-        for column in (row, geometry, uid, other, [found] if isinstance(found, str) else found)
+        for column in (row, geometry, uid, other, [0] if isinstance(found.en, str) else found.en)
         if column is not None
     )
     return pd.DataFrame(
@@ -58,8 +63,10 @@ def defects(
             "other_row": _positions(other_row, size),
             "other": _texts(other, size),
             "uid": _texts(uid, size),
-            "found": _texts(found, size),
-            "expected": _texts(expected, size),
+            "found": _texts(found.en, size),
+            "expected": _texts(expected.en, size),
+            "found_zh": _texts(found.zh, size),
+            "expected_zh": _texts(expected.zh, size),
             "geometry": _objects(geometry, size),
         }
     )
@@ -87,6 +94,10 @@ def verified(table: pd.DataFrame, size: int) -> pd.DataFrame:
         message = f"the check gave positions outside the {size} rows of the layer"
         raise TypeError(message)
     return table
+
+
+def _in_both(texts: Column | Words | str) -> Words:
+    return texts if isinstance(texts, Words) else Words(texts, texts)
 
 
 def _positions(column: Column | None, size: int) -> npt.NDArray[np.int64]:

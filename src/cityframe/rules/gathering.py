@@ -34,7 +34,8 @@ def findings_of(
     rule = compiled.rule
     rows = _gathered(defects)
     rows["geometry"] = _placed(context, rows)
-    rows["other"] = _named(context, rows)
+    rows["partner"] = _partner(context, rows)
+    rows["other"] = _named(rows)
     for name in ("uid", "source_key", "record"):
         if name in context.frame.columns:
             rows[name] = _of_features(context.frame[name], rows, name)
@@ -48,6 +49,7 @@ def findings_of(
         layer=compiled.layer.name,
         delivery=delivery,
         crs=compiled.layer.crs,
+        rule_version=rule.version,
     )
 
 
@@ -62,8 +64,9 @@ def _gathered(defects: pd.DataFrame) -> pd.DataFrame:
     rows = ordered.drop_duplicates(_FEATURES).reset_index(drop=True)
     rows["geometry"] = _joined(ordered["geometry"].to_numpy(), number, len(rows))
     count = np.bincount(number, minlength=len(rows))
-    more = pd.Series([f" ({n} places)" if n > 1 else "" for n in count], dtype="str")
-    rows["found"] = rows["found"] + more
+    for name, text in (("found", " ({} places)"), ("found_zh", "（{} 处）")):
+        more = pd.Series([text.format(n) if n > 1 else "" for n in count], dtype="str")
+        rows[name] = rows[name] + more
     return rows.drop(columns="is_about_layer")
 
 
@@ -112,11 +115,17 @@ def _placed(context: Context, rows: pd.DataFrame) -> Geometries:
     return places
 
 
-def _named(context: Context, rows: pd.DataFrame) -> pd.Series:
-    """Return the identities of the other features concerned, comma-separated."""
+def _partner(context: Context, rows: pd.DataFrame) -> pd.Series:
+    """Return the identity of the second feature that fails."""
     other_row = rows["other_row"].to_numpy()
     names = pd.Series("", index=rows.index, dtype="str")
     names[other_row >= 0] = context.ids[other_row[other_row >= 0]]
+    return names
+
+
+def _named(rows: pd.DataFrame) -> pd.Series:
+    """Return the identities of the other features concerned, comma-separated."""
+    names = rows["partner"]
     comma = np.where((names != "") & (rows["other"] != ""), ",", "")
     return names + comma + rows["other"]
 

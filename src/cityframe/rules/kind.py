@@ -14,9 +14,21 @@ from cityframe.config.document import Declaration
 from cityframe.model.finding import Measure, Scope
 from cityframe.model.layer import AttributeType, GeometryType, Layer
 from cityframe.rules.context import Context
+from cityframe.rules.words import Words
 
-Reach = Literal["feature", "neighbourhood", "layer", "layers", "versions"]
-"""How far a kind looks: one feature, its neighbours, the layer, other layers, other releases."""
+Reach = Literal["feature", "neighbourhood", "component", "layer", "versions"]
+"""How far a kind looks from the feature that a finding stands on.
+
+=============  ===================================================================================
+feature        at that feature alone
+neighbourhood  at what lies within `Parameters.reach_m` of it, in its layer and the others
+component      at the part of a network that it is connected to
+layer          at the whole layer and the others that the rule reads
+versions       at the current release too
+=============  ===================================================================================
+
+What a change can't reach is not checked again, and tiles need no more than this beside them.
+"""
 
 ANY_TYPE = frozenset(AttributeType)
 TEXT = frozenset({AttributeType.STRING})
@@ -62,6 +74,14 @@ class Parameters(Declaration):
         """Return the other layers that the rule reads."""
         return ()
 
+    def reach_m(self, layer: Layer) -> float | None:
+        """Return how far a rule of reach ``neighbourhood`` looks, in metres; None for any distance.
+
+        A defect on a feature must depend on nothing farther from it than this.
+        """
+        del layer
+        return 0.0
+
     def misfit(self, layer: Layer) -> str:
         """Return what else about the parameters does not fit the layer; empty for nothing."""
         del layer
@@ -80,7 +100,7 @@ class CoreExpectation:
         Its keyword arguments, without ``mostly``.
     columns : tuple of str
         Attributes whose values a finding quotes.
-    expected : str
+    expected : Words or str
         What a finding says was expected.
     when : tuple of (str, values) or None
         Look only at the records whose attribute has one of the values.
@@ -89,7 +109,7 @@ class CoreExpectation:
     name: str
     arguments: Mapping[str, Any]
     columns: tuple[str, ...]
-    expected: str
+    expected: Words | str
     when: tuple[str, tuple[str | int, ...]] | None = None
 
 

@@ -139,6 +139,6 @@ KIND = RuleKind(
     group="B domain",
     measure=iso_measure("10"),
     params=AdminHierarchyParameters,
-    reach="layers",
+    reach="layer",
     check=check,
 )

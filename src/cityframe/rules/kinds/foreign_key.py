@@ -56,6 +56,6 @@ KIND = RuleKind(
     group="B domain",
     measure=iso_measure("10"),
     params=ForeignKeyParameters,
-    reach="layers",
+    reach="layer",
     check=check,
 )

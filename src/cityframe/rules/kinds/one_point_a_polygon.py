@@ -83,7 +83,7 @@ KIND = RuleKind(
     group="E across layers",
     measure=iso_measure("10"),
     params=OnePointAPolygonParameters,
-    reach="layers",
+    reach="neighbourhood",
     geometry=AREAS,
     check=check,
 )
