@@ -1,0 +1,118 @@
+"""What a rule kind must keep, to be run by the tests of whoever offers one.
+
+`recall_of` measures a kind on clean data with defects sown at known places.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+from cityframe.config.rule import Rule
+from cityframe.config.schema import TitleText
+from cityframe.model.finding import DefectClass, Gate, Scope
+from cityframe.model.layer import Layer
+from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.compiled import compile_rules
+from cityframe.rules.context import Received
+
+AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+WHOLE_LAYER = ""
+"""Stands in `Sowing.failing` for a finding about the whole layer."""
+
+
+@dataclass(frozen=True)
+class Sowing:
+    """Clean data with defects sown at known places.
+
+    Attributes
+    ----------
+    frame : GeoDataFrame, n rows
+        With ``uid``; some hundred rows, most of them clean, so that false alarms can show.
+    parameters : mapping
+        Of the rule.
+    failing : frozenset of str
+        Uids of the features that the findings must name as failing (the first feature and its
+        partner), and `WHOLE_LAYER`.
+    others : mapping of str to (Layer, GeoDataFrame)
+        The other layers that the rule reads.
+    """
+
+    layer: Layer
+    frame: gpd.GeoDataFrame
+    parameters: Mapping[str, Any]
+    failing: frozenset[str]
+    others: Mapping[str, tuple[Layer, gpd.GeoDataFrame]] = field(default_factory=dict)
+    previous: gpd.GeoDataFrame | None = None
+    changes: gpd.GeoDataFrame | None = None
+    received: Received | None = None
+    observations: pd.DataFrame | None = None
+    scope: Scope = Scope.CANDIDATE
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many sown defects a kind found, and what it found besides."""
+
+    sown: int
+    missed: frozenset[str]
+    false_alarms: frozenset[str]
+
+    @property
+    def share(self) -> float:
+        """Share of the sown defects that were found."""
+        return 1.0 - len(self.missed) / self.sown
+
+
+def recall_of(kind: str, sowing: Sowing) -> Recall:
+    """Measure a kind on sown defects.
+
+    Raises
+    ------
+    AssertionError
+        If the rule could not be checked.
+    """
+    checked = _check(kind, sowing)
+    (result,) = checked.results
+    if result.message:
+        message = f"{kind}: {result.message}"
+        raise AssertionError(message)
+    findings = checked.findings
+    found = frozenset(findings["uid"]) | frozenset(findings["partner"][findings["partner"] != ""])
+    return Recall(
+        sown=len(sowing.failing),
+        missed=sowing.failing - found,
+        false_alarms=found - sowing.failing,
+    )
+
+
+def _check(kind: str, sowing: Sowing) -> Checked:
+    rule = Rule(
+        id=f"{sowing.layer.name}.{kind}",
+        title=TitleText(zh=kind, en=kind),
+        kind=kind,
+        layers=(sowing.layer.name,),
+        parameters=dict(sowing.parameters),
+        defect_class=DefectClass.B,
+        gate=Gate.BLOCK,
+        scope=sowing.scope,
+    )
+    layers = {sowing.layer.name: sowing.layer} | {
+        name: layer for name, (layer, _) in sowing.others.items()
+    }
+    observations = sowing.observations
+    return check_layer(
+        compile_rules([rule], layers, {rule.id: kind}),
+        scope=sowing.scope,
+        layer=sowing.layer.name,
+        frame=sowing.frame,
+        as_of=AS_OF,
+        other=lambda name: sowing.others[name][1],
+        previous=sowing.previous,
+        changes=sowing.changes,
+        received=sowing.received,
+        read_observations=None if observations is None else lambda: observations,
+    )
