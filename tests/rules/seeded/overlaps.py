@@ -19,7 +19,7 @@ def overlaps() -> Sowing:
     boxes = shapely.box(x.ravel(), y.ravel(), x.ravel() + 10, y.ravel() + 10)
     uids = np.array([f"p{row:03d}" for row in range(len(boxes))], dtype=object)
     pushed = np.arange(25, 375, 41)
-    boxes[pushed] = shapely.transform(boxes[pushed], lambda xy: xy + [0.5, 0.0])
+    boxes[pushed] = shapely.transform(boxes[pushed], lambda xy: xy + np.array([0.5, 0.0]))
     frame = gpd.GeoDataFrame({"uid": uids}, geometry=boxes, crs=LAYER.crs)
     failing = frozenset(uids[pushed]) | frozenset(uids[pushed + 1])
     return Sowing(LAYER, frame, {"min_area_m2": 0.05}, failing)
