@@ -45,9 +45,3 @@ class Rule(Declaration):
     @classmethod
     def _one_layer(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-
-class RuleFile(Declaration):
-    """``quality_rules/NAME.yaml``: a list of rules."""
-
-    rules: tuple[Rule, ...]

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from cityframe.config.cycle import Series
 from cityframe.config.document import Declaration, line_of, read_declaration, read_yaml
-from cityframe.config.rule import Rule, RuleFile
+from cityframe.config.rule import Rule
+from cityframe.config.rule_set import read_rules
 from cityframe.config.schema import LayerSchema, TitleText
 from cityframe.config.source import JoinGeometry, Source
 from cityframe.errors import DeclarationError
@@ -145,7 +146,8 @@ def read_workspace(root: Path) -> Workspace:
                 where=str(path),
                 expected=f"{path.stem!r}, the name of the file",
             )
-    rules, places = _read_rules(root / "quality_rules")
+    layers = {schema.name: schema.layer() for schema in schemas.values()}
+    rules, places = _read_rules(root / "quality_rules", layers)
     workspace = Workspace(
         root=root,
         title=head.title,
@@ -154,7 +156,7 @@ def read_workspace(root: Path) -> Workspace:
         signing_key=_path(root, expand(head.signing_key, where=str(root / WORKSPACE_FILE))),
         retention=head.retention,
         framework_url=expand(head.framework, where=str(root / WORKSPACE_FILE)) or None,
-        layers={schema.name: schema.layer() for schema in schemas.values()},
+        layers=layers,
         sources={source.name: source for source in sources.values()},
         rules=rules,
         series={one.name: one for one in series.values()},
@@ -193,13 +195,13 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def _read_rules(folder: Path) -> tuple[tuple[Rule, ...], dict[str, str]]:
+def _read_rules(
+    folder: Path, layers: Mapping[str, Layer]
+) -> tuple[tuple[Rule, ...], dict[str, str]]:
     rules: list[Rule] = []
     places: dict[str, str] = {}
     for path in _files(folder):
-        _, lines = read_yaml(path)
-        for position, rule in enumerate(read_declaration(path, RuleFile).rules):
-            place = f"{path}:{line_of(('rules', position), lines)}"
+        for rule, place in read_rules(path, layers):
             if rule.id in places:
                 raise DeclarationError(
                     found=f"rule {rule.id!r} stands twice",

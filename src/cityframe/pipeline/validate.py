@@ -7,7 +7,7 @@ import pyproj
 from pydantic import BaseModel
 
 from cityframe.config.cycle import Series
-from cityframe.config.rule import RuleFile
+from cityframe.config.rule_set import RuleFile
 from cityframe.config.schema import LayerSchema
 from cityframe.config.source import Source
 from cityframe.config.workspace import WorkspaceFile, read_workspace
