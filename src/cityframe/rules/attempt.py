@@ -1,5 +1,6 @@
 """Try a rule on a layer: its defects, or why it could not be checked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -7,7 +8,13 @@ import pandas as pd
 from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.context import Context
 from cityframe.rules.defects import no_defects, verified
-from cityframe.rules.kind import CoreExpectation
+from cityframe.rules.kind import CoreExpectation, Need
+
+_NEEDED: Mapping[Need, str] = {
+    "received": "what the delivery brought",
+    "read_observations": "observations",
+    "changes": "changes against the current release",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ def attempt_rule(context: Context, compiled: CompiledRule) -> Attempt:
     kind, parameters = compiled.kind, compiled.parameters
     needed = parameters.needed_columns(context.layer)
     absent = [name for name in needed if not context.is_provided(name)]
+    absent += [_NEEDED[need] for need in kind.needs if getattr(context, need) is None]
     if absent:
         return Attempt(compiled, no_defects(), message=f"not provided: {', '.join(absent)}")
     if kind.reach == "versions" and context.previous is None:

@@ -19,32 +19,67 @@ Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class ReceivedTable:
+    """One table of a delivery as the source delivered it.
+
+    Attributes
+    ----------
+    file, table : str
+        Path inside the delivery; layer or sheet name, empty for a format with one table.
+    columns : mapping of str to str
+        Columns as the source names them, with the type that they were read as: one of
+        `cityframe.model.layer.AttributeType`, or ``other``. Text formats have text only.
+    longest : mapping of str to int
+        Characters of the longest text of each text column that has any.
+    crs : str
+        What the file itself says: an authority code or WKT; empty if it says nothing.
+    encoding : str
+        Text encoding that it was read with; empty for formats that fix it.
+    has_geometry : bool
+        Whether it has coordinates.
+    bounds : tuple of four float or None
+        West, south, east and north of the coordinates as delivered, finite ones only.
+    """
+
+    file: str
+    table: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    longest: Mapping[str, int] = field(default_factory=dict)
+    crs: str = ""
+    encoding: str = ""
+    has_geometry: bool = False
+    bounds: tuple[float, float, float, float] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where to look: the file, and the table inside it."""
+        return f"{self.file}, {self.table}" if self.table else self.file
+
+
+@dataclass(frozen=True)
 class Received:
-    """What a delivery brought of a layer, as it was before it was conformed.
+    """What a delivery brought, as it was before it was conformed.
 
     Attributes
     ----------
     files : mapping of str to int
-        Bytes of each file of the delivery, by its path.
+        Bytes of each file of the delivery, those inside archives too, by its path.
     layers : frozenset of str
-        Layers that the delivery holds.
-    columns : mapping of str to str
-        Columns of the layer's tables as the source names them, with the type that they were read
-        as.
+        Tables that the delivery holds, as the source names them: layers and sheets, and the
+        file's stem for a format with one table.
+    tables : tuple of ReceivedTable
+        Those of the layer under check.
     crs : str
-        The source's CRS as declared or found, an authority code; empty for none.
-    encoding : str
-        Text encoding; empty for formats that fix it.
+        CRS that the source's declaration gives for them; empty for none.
     metadata : mapping of str to str
-        Facts about the delivery: ``origin``, ``observed_at``, ``landed_at``, ``watermark``, and
-        those that the source's files state of themselves.
+        Facts about the delivery: ``origin``, ``observed_at``, ``landed_at``, ``watermark`` and
+        those of the source's declaration.
     """
 
     files: Mapping[str, int]
     layers: frozenset[str]
-    columns: Mapping[str, str]
+    tables: tuple[ReceivedTable, ...] = ()
     crs: str = ""
-    encoding: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

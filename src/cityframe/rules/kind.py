@@ -30,6 +30,9 @@ versions       at the current release too
 What a change can't reach is not checked again, and tiles need no more than this beside them.
 """
 
+Need = Literal["received", "read_observations", "changes"]
+"""A part of `Context` without which a kind has nothing to check."""
+
 ANY_TYPE = frozenset(AttributeType)
 TEXT = frozenset({AttributeType.STRING})
 NUMBERS = frozenset({AttributeType.INTEGER, AttributeType.REAL})
@@ -131,6 +134,8 @@ class RuleKind:
         Whether it measures, so that the layer's CRS must be projected, in metres.
     scopes : frozenset of Scope
         Where it can be used.
+    needs : tuple of Need
+        What of the context must be there; where it is not, the rule is passed over and says so.
     """
 
     name: str
@@ -144,6 +149,7 @@ class RuleKind:
     expectation: Callable[[Any, Layer], CoreExpectation] | None = None
     needs_metres: bool = False
     scopes: frozenset[Scope] = frozenset(Scope)
+    needs: tuple[Need, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.check is None) == (self.expectation is None):
