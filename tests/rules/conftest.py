@@ -10,7 +10,8 @@ y = 0. A feature takes its geometry from it by one of
 ``wkt: POINT (1 2)``
     well-known text; ``wkt: null`` for no geometry
 
-Its other keys are attributes.
+Its other keys are attributes. ``received`` is what the delivery brought, ``scope`` where the rule
+looks.
 """
 
 import datetime as dt
@@ -34,6 +35,7 @@ from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 from cityframe.model.text import Title
 from cityframe.rules.check import Checked, check_layer
 from cityframe.rules.compiled import compile_rules
+from cityframe.rules.context import Received, ReceivedTable
 
 CASES = Path(__file__).parents[1] / "cases" / "rules"
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -182,23 +184,39 @@ class Case:
     parameters: dict[str, Any]
     findings: list[dict[str, Any]]
     grid: Grid
+    received: Received | None = None
+    scope: Scope = Scope.CANDIDATE
 
     def check(self) -> Checked:
         """Compile the rule and check the layer."""
         layers = {self.layer.name: self.layer} | {
             name: layer for name, (layer, _) in self.others.items()
         }
-        rule = make_rule(self.kind, parameters=self.parameters)
+        rule = make_rule(self.kind, parameters=self.parameters, scope=self.scope)
         return check_layer(
             compile_rules([rule], layers, {rule.id: "case.yaml:1"}),
-            scope=Scope.CANDIDATE,
+            scope=self.scope,
             layer="things",
             frame=self.frame,
             as_of=AS_OF,
             other=lambda name: self.others[name][1],
             previous=self.previous,
             changes=self.changes,
+            received=self.received,
         )
+
+
+def make_received(raw: dict[str, Any] | None) -> Received | None:
+    """Return what a delivery brought, as a case tells it."""
+    if raw is None:
+        return None
+    return Received(
+        files=raw.get("files", {}),
+        layers=frozenset(raw.get("layers", ())),
+        tables=tuple(ReceivedTable(**table) for table in raw.get("tables", ())),
+        crs=raw.get("crs", ""),
+        metadata=raw.get("metadata", {}),
+    )
 
 
 def read_case(document: dict[str, Any], raw: dict[str, Any]) -> Case:
@@ -230,6 +248,8 @@ def read_case(document: dict[str, Any], raw: dict[str, Any]) -> Case:
         parameters=raw.get("parameters", document.get("parameters", {})),
         findings=raw.get("findings", []),
         grid=grid,
+        received=make_received(raw.get("received")),
+        scope=Scope(document.get("scope", "candidate")),
     )
 
 
