@@ -12,14 +12,17 @@ _NAMES = {
     "10": "number of items not compliant with the rules of the conceptual schema",
     "11": "number of invalid overlaps of surfaces",
     "16": "number of items not in conformance with their value domain",
+    "19": "number of physical structure conflicts",
     "21": "number of faulty point-curve connections",
     "23": "number of missing connections due to undershoots",
     "25": "number of invalid slivers",
     "26": "number of invalid self-intersect errors",
     "27": "number of invalid self-overlap errors",
     "30": "number of positional uncertainties above a given threshold",
+    "61": "misclassification rate",
     "65": "number of incorrect attribute values",
     "68": "attribute value uncertainty at 68.3 % significance level",
+    "128": "bias of positions",
     "159": "chronological order",
 }
 
