@@ -42,7 +42,8 @@ def attempt_rule(context: Context, compiled: CompiledRule) -> Attempt:
     kind, parameters = compiled.kind, compiled.parameters
     needed = parameters.needed_columns(context.layer)
     absent = [name for name in needed if not context.is_provided(name)]
-    absent += [_NEEDED[need] for need in kind.needs if getattr(context, need) is None]
+    needs = (*kind.needs, *parameters.needed_context())
+    absent += [_NEEDED[need] for need in needs if getattr(context, need) is None]
     if absent:
         return Attempt(compiled, no_defects(), message=f"not provided: {', '.join(absent)}")
     if kind.reach == "versions" and context.previous is None:

@@ -90,6 +90,10 @@ class Parameters(Declaration):
         del layer
         return ""
 
+    def needed_context(self) -> tuple[Need, ...]:
+        """Return what of the context must be there beside what the kind always needs."""
+        return ()
+
 
 @dataclass(frozen=True)
 class CoreExpectation:
