@@ -124,7 +124,7 @@ def unit_scores(
     )[(findings["waiver"] == "").to_numpy()]
     counts = counted.groupby(["unit", "element", "class"]).size()
     spoken_of = [name for name in scheme.elements if name in set(element_by_rule.values())]
-    named = sorted({*units, *counted["unit"]})
+    named = sorted({*units, *finding_units.tolist()})
     return tuple(_unit_score(layer, unit, scheme, spoken_of, counts, gross) for unit in named)
 
 
