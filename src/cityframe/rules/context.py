@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import geopandas as gpd
 import numpy as np
@@ -13,6 +12,7 @@ import shapely
 
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
+from cityframe.rules.shared_property import shared_property
 
 Geometries = npt.NDArray[np.object_]
 Positions = npt.NDArray[np.int64]
@@ -140,30 +140,30 @@ class Context:
         """Return whether the delivery has the attribute; an absent one is not null."""
         return attribute in self.frame.columns
 
-    @cached_property
+    @shared_property
     def geometry(self) -> Geometries:
         """Geometries of all rows, n."""
         return geometries(self.frame)
 
-    @cached_property
+    @shared_property
     def is_valid(self) -> npt.NDArray[np.bool_]:
         """Whether each row has a geometry that is OGC-valid, n."""
         valid: npt.NDArray[np.bool_] = shapely.is_valid(self.geometry)
         return valid
 
-    @cached_property
+    @shared_property
     def usable(self) -> Positions:
         """Positions of the rows with a valid geometry that is not empty, sorted."""
         return np.flatnonzero(self.is_valid & ~shapely.is_empty(self.geometry))
 
-    @cached_property
+    @shared_property
     def usable_geometry(self) -> Geometries:
         """Geometries of all rows, n; None where the geometry is not usable."""
         kept = np.full(len(self.frame), None, dtype=object)
         kept[self.usable] = self.geometry[self.usable]
         return kept
 
-    @cached_property
+    @shared_property
     def breaks_coverage(self) -> npt.NDArray[np.bool_]:
         """Whether each of the `usable` polygons has an edge that the coverage does not match.
 
@@ -174,12 +174,12 @@ class Context:
         broken: npt.NDArray[np.bool_] = ~shapely.is_empty(edges)
         return broken
 
-    @cached_property
+    @shared_property
     def tree(self) -> shapely.STRtree:
         """Tree over `usable_geometry`; it answers with positions in the frame."""
         return shapely.STRtree(self.usable_geometry)
 
-    @cached_property
+    @shared_property
     def ids(self) -> npt.NDArray[np.object_]:
         """Identity of each row as findings name it, n texts."""
         return feature_ids(self.frame)

@@ -140,6 +140,9 @@ class RuleKind:
         Where it can be used.
     needs : tuple of Need
         What of the context must be there; where it is not, the rule is passed over and says so.
+    depends_on_time : bool
+        Whether its verdict may change while no layer does: it compares with `Context.as_of` or
+        with something outside the layers. Such a rule is checked whole each time.
     """
 
     name: str
@@ -154,6 +157,7 @@ class RuleKind:
     needs_metres: bool = False
     scopes: frozenset[Scope] = frozenset(Scope)
     needs: tuple[Need, ...] = ()
+    depends_on_time: bool = False
 
     def __post_init__(self) -> None:
         if (self.check is None) == (self.expectation is None):

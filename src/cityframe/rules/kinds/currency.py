@@ -54,4 +54,5 @@ KIND = RuleKind(
     params=CurrencyParameters,
     reach="feature",
     check=check,
+    depends_on_time=True,
 )

@@ -59,4 +59,5 @@ KIND = RuleKind(
     params=ImpossibleDateParameters,
     reach="feature",
     check=check,
+    depends_on_time=True,
 )

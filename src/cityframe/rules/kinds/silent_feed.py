@@ -50,4 +50,5 @@ KIND = RuleKind(
     params=SilentFeedParameters,
     reach="layer",
     check=check,
+    depends_on_time=True,
 )
