@@ -31,42 +31,54 @@ class Vertices:
     row: Positions
     is_ring: npt.NDArray[np.bool_]
 
-    @property
-    def segment_start(self) -> Positions:
-        """Vertices that begin a segment; the next vertex ends it."""
-        return np.flatnonzero(self.path[:-1] == self.path[1:])
+    def short_segments(self, limit: float) -> tuple[Positions, Floats]:
+        """Return the segments up to a length: the vertex that begins each, and its length.
 
-    @property
-    def segment_length(self) -> Floats:
-        """Length of each segment of `segment_start`, in the unit of the coordinates."""
-        start = self.segment_start
-        return _length(self.xy[start + 1] - self.xy[start])
+        The next vertex ends a segment. Lengths and limit are in the unit of the coordinates.
+        """
+        with np.errstate(invalid="ignore"):  # infinite coordinates are no short way apart
+            steps = np.abs(np.diff(self.xy, axis=0))
+        # most segments are settled by their extent; a length is asked of the few others
+        start = np.flatnonzero((steps[:, 0] <= limit) & (steps[:, 1] <= limit))
+        start = start[self.path[start] == self.path[start + 1]]
+        length = np.hypot(steps[start, 0], steps[start, 1])
+        is_short = length <= limit
+        return start[is_short], length[is_short]
 
     def without_repeats(self) -> "Vertices":
         """Return them without vertices that stand exactly where the one before stands."""
-        start = self.segment_start
+        start, _ = self.short_segments(0.0)
+        if not len(start):
+            return self
         keep = np.ones(len(self.xy), dtype=bool)
-        keep[start[self.segment_length == 0] + 1] = False
+        keep[start + 1] = False
         return Vertices(self.xy[keep], self.path[keep], self.row, self.is_ring)
 
-    def corners(self) -> tuple[Positions, Positions, Positions]:
+    def corners(self, among: Positions | None = None) -> tuple[Positions, Positions, Positions]:
         """Return the vertices with two neighbours along the path: before, corner, after.
 
         The ends of a line are none; the first vertex of a ring is one, its last is not.
+
+        Parameters
+        ----------
+        among : sorted positions or None
+            Only these vertices are looked at; None for all.
         """
-        size = len(self.xy)
-        vertex = np.arange(size)
-        is_first = np.ones(size, dtype=bool)
-        is_first[1:] = self.path[1:] != self.path[:-1]
-        is_last = np.roll(is_first, -1) if size else is_first
-        first, last = np.flatnonzero(is_first), np.flatnonzero(is_last)
-        before = vertex - 1
-        on_ring = self.is_ring[self.path[first]] & (last - first > 1)
-        before[first[on_ring]] = last[on_ring] - 1
-        is_corner = ~is_last
-        is_corner[first[~on_ring]] = False
-        corner = vertex[is_corner]
-        return before[corner], corner, corner + 1
+        corner = np.arange(len(self.xy)) if among is None else among
+        bounds = np.flatnonzero(np.diff(self.path))
+        first, last = np.append(0, bounds + 1), np.append(bounds, len(self.xy) - 1)
+        path = np.searchsorted(first, corner, side="right") - 1
+        is_first, is_last = corner == first[path], corner == last[path]
+        is_closed = self.is_ring[self.path[corner]] & (last[path] - first[path] > 1)
+        before = np.where(is_first, last[path] - 1, corner - 1)
+        is_corner = ~is_last & (~is_first | is_closed)
+        return before[is_corner], corner[is_corner], corner[is_corner] + 1
+
+    def first_of_paths(self) -> Positions:
+        """Return the first vertex of each ring and line."""
+        if not len(self.xy):
+            return np.empty(0, dtype=np.int64)
+        return np.append(0, np.flatnonzero(np.diff(self.path)) + 1)
 
     def row_of(self, vertex: Positions) -> Positions:
         """Return the position in the layer of the feature of each vertex."""
@@ -82,18 +94,46 @@ def vertices(geometry: Geometries) -> Vertices:
     geometry : ndarray of n geometries
         Null, empty and invalid ones are allowed.
     """
-    parts, part_row = shapely.get_parts(geometry, return_index=True)
+    # a geometry of one ring or line is read as it stands: taking it apart costs ten times as much
+    is_single = shapely.get_num_geometries(geometry) == 1
+    is_plain_line = is_single & (shapely.get_dimensions(geometry) == 1)
+    is_plain_area = _is_plain_area(geometry) & is_single
+    is_plain = is_plain_line | is_plain_area
+    plain = np.flatnonzero(is_plain)
+    other, other_row, other_is_ring = _taken_apart(geometry, np.flatnonzero(~is_plain))
+    xy, path = shapely.get_coordinates(
+        np.concatenate([geometry[plain], other]) if len(other) else geometry[plain],
+        return_index=True,
+    )
+    return Vertices(
+        xy=xy,
+        path=path,
+        row=np.concatenate([plain, other_row]),
+        is_ring=np.concatenate([is_plain_area[plain], other_is_ring]),
+    )
+
+
+def _is_plain_area(geometry: Geometries) -> npt.NDArray[np.bool_]:
+    """Return where a geometry is a polygon, or a multi-polygon, whose first part has no hole."""
+    kind = shapely.get_type_id(geometry)
+    is_multi = kind == shapely.GeometryType.MULTIPOLYGON
+    polygons = geometry
+    if is_multi.any():
+        polygons = geometry.copy()
+        polygons[is_multi] = shapely.get_geometry(geometry[is_multi], 0)
+    is_area = is_multi | (kind == shapely.GeometryType.POLYGON)
+    plain: npt.NDArray[np.bool_] = is_area & (shapely.get_num_interior_rings(polygons) == 0)
+    return plain
+
+
+def _taken_apart(
+    geometry: Geometries, rows: Positions
+) -> tuple[Geometries, Positions, npt.NDArray[np.bool_]]:
+    """Return the lines and rings of some rows, the row of each, and whether it is a ring."""
+    parts, part_row = shapely.get_parts(geometry[rows], return_index=True)
     is_area = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
     is_line = shapely.get_dimensions(parts) == 1
     rings, ring_part = shapely.get_rings(parts[is_area], return_index=True)
     paths = np.concatenate([parts[is_line], rings])
-    row = np.concatenate([part_row[is_line], part_row[is_area][ring_part]])
-    xy, path = shapely.get_coordinates(paths, return_index=True)
-    is_ring = np.arange(len(paths)) >= np.count_nonzero(is_line)
-    return Vertices(xy=xy, path=path, row=row, is_ring=is_ring)
-
-
-def _length(steps: Floats) -> Floats:
-    # hypot of NaN and infinite coordinates is NaN or infinite and compares false
-    length: Floats = np.hypot(steps[:, 0], steps[:, 1])
-    return length
+    row = rows[np.concatenate([part_row[is_line], part_row[is_area][ring_part]])]
+    return paths, row, np.arange(len(paths)) >= np.count_nonzero(is_line)

@@ -18,6 +18,7 @@ from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.vertices import vertices
+from cityframe.rules.words import words
 
 
 class DuplicateVerticesParameters(Parameters):
@@ -31,11 +32,15 @@ class DuplicateVerticesParameters(Parameters):
 def check(context: Context, parameters: DuplicateVerticesParameters) -> pd.DataFrame:
     """Return the repeated vertices."""
     found = vertices(context.geometry)
-    repeated = found.segment_start[found.segment_length <= parameters.tolerance_m] + 1
+    start, _ = found.short_segments(parameters.tolerance_m)
+    repeated = start + 1
     return defects(
         row=found.row_of(repeated),
-        found="a vertex repeats the one before",
-        expected=f"vertices more than {parameters.tolerance_m:g} m apart",
+        found=words("a vertex repeats the one before", "相邻节点重复"),
+        expected=words(
+            f"vertices more than {parameters.tolerance_m:g} m apart",
+            f"相邻节点间距大于 {parameters.tolerance_m:g} m",
+        ),
         geometry=np.asarray(shapely.points(found.xy[repeated]), dtype=object),
     )
 

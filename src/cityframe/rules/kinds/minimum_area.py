@@ -17,6 +17,7 @@ from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class MinimumAreaParameters(Parameters):
@@ -27,12 +28,15 @@ class MinimumAreaParameters(Parameters):
 
 def check(context: Context, parameters: MinimumAreaParameters) -> pd.DataFrame:
     """Return the features that are too small."""
-    area_m2 = shapely.area(context.usable_geometry)
+    area_m2 = shapely.area(context.geometry)
     row = np.flatnonzero(area_m2 < parameters.min_m2)
+    row = row[shapely.is_valid(context.geometry[row]) & ~shapely.is_empty(context.geometry[row])]
     return defects(
         row=row,
-        found=[f"{area:.2f} m²" for area in area_m2[row]],
-        expected=f"at least {parameters.min_m2:g} m²",
+        found=words("{area:.2f} m²", "面积 {area:.2f} m²", area=area_m2[row]),
+        expected=words(
+            f"at least {parameters.min_m2:g} m²", f"面积不小于 {parameters.min_m2:g} m²"
+        ),
     )
 
 

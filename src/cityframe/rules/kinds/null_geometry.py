@@ -13,6 +13,7 @@ from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words, words
 
 
 class NullGeometryParameters(Parameters):
@@ -24,8 +25,11 @@ def check(context: Context, parameters: NullGeometryParameters) -> pd.DataFrame:
     del parameters
     is_null = shapely.is_missing(context.geometry)
     row = np.flatnonzero(is_null | shapely.is_empty(context.geometry))
-    found = np.where(is_null[row], "null geometry", "empty geometry")
-    return defects(row=row, found=found, expected="a geometry")
+    found = Words(
+        np.where(is_null[row], "null geometry", "empty geometry"),
+        np.where(is_null[row], "几何为空值", "几何无坐标"),
+    )
+    return defects(row=row, found=found, expected=words("a geometry", "有几何图形"))
 
 
 KIND = RuleKind(

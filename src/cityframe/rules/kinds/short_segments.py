@@ -18,6 +18,7 @@ from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.vertices import vertices
+from cityframe.rules.words import words
 
 
 class ShortSegmentsParameters(Parameters):
@@ -29,14 +30,16 @@ class ShortSegmentsParameters(Parameters):
 def check(context: Context, parameters: ShortSegmentsParameters) -> pd.DataFrame:
     """Return the segments that are too short."""
     found = vertices(context.geometry)
-    length_m = found.segment_length
-    short = (length_m > 0) & (length_m < parameters.min_m)
-    start = found.segment_start[short]
+    start, length_m = found.short_segments(parameters.min_m)
+    is_short = (length_m > 0) & (length_m < parameters.min_m)
+    start = start[is_short]
     segments = shapely.linestrings(found.xy[np.stack([start, start + 1], axis=1)])
     return defects(
         row=found.row_of(start),
-        found=[f"a segment of {length:.3f} m" for length in length_m[short]],
-        expected=f"at least {parameters.min_m:g} m",
+        found=words(
+            "a segment of {length:.3f} m", "短线段，长 {length:.3f} m", length=length_m[is_short]
+        ),
+        expected=words(f"at least {parameters.min_m:g} m", f"不短于 {parameters.min_m:g} m"),
         geometry=np.asarray(segments, dtype=object),
     )
 

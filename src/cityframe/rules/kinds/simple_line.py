@@ -16,6 +16,7 @@ from cityframe.rules.context import Context, Geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class SimpleLineParameters(Parameters):
@@ -28,8 +29,8 @@ def check(context: Context, parameters: SimpleLineParameters) -> pd.DataFrame:
     row = context.usable[~shapely.is_simple(context.geometry[context.usable])]
     return defects(
         row=row,
-        found="the line crosses or touches itself",
-        expected="a simple line",
+        found=words("the line crosses or touches itself", "线自相交或自接触"),
+        expected=words("a simple line", "简单线"),
         geometry=_crossings(context.geometry[row]),
     )
 

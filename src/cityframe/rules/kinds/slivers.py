@@ -14,10 +14,11 @@ import pandas as pd
 import shapely
 from pydantic import Field
 
-from cityframe.rules.context import Context
+from cityframe.rules.context import Context, Geometries, Positions
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class SliversParameters(Parameters):
@@ -31,19 +32,33 @@ class SliversParameters(Parameters):
 
 def check(context: Context, parameters: SliversParameters) -> pd.DataFrame:
     """Return the parts that are slivers."""
-    parts, row = shapely.get_parts(context.usable_geometry, return_index=True)
+    small = _candidates(context.geometry, parameters.max_area_m2)
+    parts, feature = shapely.get_parts(context.geometry[small], return_index=True)
+    row = small[feature]
     area_m2 = shapely.area(parts)
     thickness = 4 * np.pi * area_m2 / shapely.length(parts) ** 2
     thin = (area_m2 <= parameters.max_area_m2) & (thickness <= parameters.max_thickness)
     return defects(
         row=row[thin],
-        found=[
-            f"{area:.2f} m² with a thickness of {value:.3f}"
-            for area, value in zip(area_m2[thin], thickness[thin], strict=True)
-        ],
-        expected=f"above {parameters.max_area_m2:g} m² or {parameters.max_thickness:g}",
+        found=words(
+            "{area:.2f} m² with a thickness of {value:.3f}",
+            "狭长图斑，面积 {area:.2f} m²，紧凑度 {value:.3f}",
+            area=area_m2[thin],
+            value=thickness[thin],
+        ),
+        expected=words(
+            f"above {parameters.max_area_m2:g} m² or {parameters.max_thickness:g}",
+            f"面积大于 {parameters.max_area_m2:g} m² 或紧凑度大于 {parameters.max_thickness:g}",
+        ),
         geometry=parts[thin],
     )
+
+
+def _candidates(geometry: Geometries, max_area_m2: float) -> Positions:
+    """Return the valid features with a part that may be small enough."""
+    is_small = shapely.area(geometry) <= max_area_m2
+    row = np.flatnonzero(is_small | (shapely.get_num_geometries(geometry) > 1))
+    return row[shapely.is_valid(geometry[row]) & ~shapely.is_empty(geometry[row])]
 
 
 KIND = RuleKind(

@@ -15,11 +15,12 @@ import pandas as pd
 import shapely
 from pydantic import Field
 
-from cityframe.rules.context import Context
+from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.vertices import vertices
+from cityframe.rules.vertices import Vertices, vertices
+from cityframe.rules.words import words
 
 
 class SpikesParameters(Parameters):
@@ -36,7 +37,7 @@ class SpikesParameters(Parameters):
 def check(context: Context, parameters: SpikesParameters) -> pd.DataFrame:
     """Return the spikes."""
     found = vertices(context.geometry).without_repeats()
-    before, corner, after = found.corners()
+    before, corner, after = found.corners(_candidates(found, parameters.max_angle_deg))
     with np.errstate(invalid="ignore"):  # infinite coordinates: the angle is NaN and no spike
         one = found.xy[before] - found.xy[corner]
         two = found.xy[after] - found.xy[corner]
@@ -49,10 +50,30 @@ def check(context: Context, parameters: SpikesParameters) -> pd.DataFrame:
     path = np.stack([before[sharp], corner[sharp], after[sharp]], axis=1)
     return defects(
         row=found.row_of(corner[sharp]),
-        found=[f"an angle of {angle:.2f}°" for angle in angle_deg[sharp]],
-        expected=f"more than {parameters.max_angle_deg:g}°",
+        found=words(
+            "an angle of {angle:.2f}°", "尖锐角，夹角 {angle:.2f}°", angle=angle_deg[sharp]
+        ),
+        expected=words(
+            f"more than {parameters.max_angle_deg:g}°", f"夹角大于 {parameters.max_angle_deg:g}°"
+        ),
         geometry=np.asarray(shapely.linestrings(found.xy[path]), dtype=object),
     )
+
+
+def _candidates(found: Vertices, max_angle_deg: float) -> Positions:
+    """Return the vertices that may be sharp: the way turns back, nearly upon itself.
+
+    Angles are measured of these only. Neighbours in the arrays are taken for neighbours on the
+    path; where a ring begins they are none, so those vertices are always among them.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        step = np.diff(np.ascontiguousarray(found.xy).view(np.complex128)[:, 0])
+        turn = step[1:] * step[:-1].conj()  # its angle is that of the turn
+        back = np.flatnonzero(turn.real <= 0)
+        # a little above the limit, so that rounding loses none
+        slope = np.tan(np.radians(max_angle_deg)) * (1 + 1e-9) + 1e-9
+        sharp = back[np.abs(turn.imag[back]) <= -turn.real[back] * slope]
+    return np.union1d(sharp + 1, found.first_of_paths())
 
 
 KIND = RuleKind(
