@@ -9,6 +9,13 @@ from cityframe.model.finding import DefectClass, Gate, Measure, Scope
 from cityframe.model.text import Title
 
 
+class ReportKind(StrEnum):
+    """What a report is about."""
+
+    CYCLE = "cycle"
+    DELIVERY = "delivery"
+
+
 class RuleStatus(StrEnum):
     """Outcome of one rule on one layer."""
 
@@ -24,7 +31,9 @@ class RuleResult:
     Attributes
     ----------
     checked, failed : int
-        Records looked at, and records with at least one finding.
+        Records looked at, and records with at least one open finding.
+    waived : int
+        Findings that a waiver accepts; they do not fail the rule.
     is_within_tolerance : bool
         Whether the share of failed records is within the rule's tolerated share.
     message : str
@@ -46,6 +55,7 @@ class RuleResult:
     status: RuleStatus
     is_within_tolerance: bool
     message: str = ""
+    waived: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +109,31 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A table that a report shows besides its own parts: scores, an inspection.
+
+    Attributes
+    ----------
+    id : str
+        Name for links; unique in a report.
+    note : Title
+        A sentence above the table; empty texts for none.
+    columns : tuple of Title
+        Heads of the columns.
+    rows : tuple of tuple of Title
+        Each as long as ``columns``; a number is a text that is equal in both languages.
+    """
+
+    id: str
+    title: Title
+    note: Title
+    columns: tuple[Title, ...]
+    rows: tuple[tuple[Title, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """All the results of a cycle's checks, passes included.
+    """All the results of a cycle's checks, passes included; or those of one of its deliveries.
 
     Attributes
     ----------
@@ -109,7 +142,14 @@ class Report:
     release : int or None
         The release that came of it, once there is one.
     gate_reasons : tuple of str
-        Why the candidate can't be approved; empty when it can.
+        Why the candidate can't be approved; empty when it can. A delivery's report has none.
+    kind : ReportKind
+        Of the cycle, or of one delivery: then ``deliveries`` has that one, and there are no
+        changes, decisions and stale sources.
+    time_zone : str
+        IANA name of the zone in which people read the times; they are kept in UTC.
+    sections : tuple of Section
+        Tables that other parts of the system add.
     """
 
     id: str
@@ -127,3 +167,6 @@ class Report:
     stale_sources: tuple[str, ...]
     decisions: tuple[Decision, ...]
     gate_reasons: tuple[str, ...]
+    kind: ReportKind = ReportKind.CYCLE
+    time_zone: str = "UTC"
+    sections: tuple[Section, ...] = ()

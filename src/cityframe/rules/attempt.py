@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from cityframe.rules.compiled import CompiledRule
@@ -23,6 +25,8 @@ class Attempt:
 
     An attribute rule has an ``expectation`` and gets its defects from the outcome. A ``message``
     says why the rule did not run: with ``is_error`` it could not, else there was nothing to check.
+    ``waiver`` is of each defect the id of the waiver that accepts its finding, empty while it is
+    open; None if all are.
     """
 
     compiled: CompiledRule
@@ -30,6 +34,24 @@ class Attempt:
     expectation: CoreExpectation | None = None
     message: str = ""
     is_error: bool = False
+    waiver: npt.NDArray[np.object_] | None = None
+
+    @property
+    def open_defects(self) -> pd.DataFrame:
+        """The defects that count: those that no waiver accepts."""
+        return self.defects if self.waiver is None else self.defects[self.waiver == ""]
+
+    def waived_rows(self) -> dict[int, str]:
+        """Return the positions of the features with waived defects, each with a waiver's id."""
+        if self.waiver is None:
+            return {}
+        waived = self.defects[["row", "other_row"]].assign(waiver=self.waiver)
+        waived = waived[waived["waiver"] != ""].melt("waiver", value_name="at")
+        return {
+            row: waiver
+            for row, waiver in zip(waived["at"], waived["waiver"], strict=True)
+            if row >= 0
+        }
 
     @property
     def id(self) -> str:

@@ -2,8 +2,8 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import geopandas as gpd
 import pandas as pd
@@ -21,7 +21,8 @@ from cityframe.rules.gate import (
     validate_attempts,
     with_outcome,
 )
-from cityframe.rules.gathering import findings_of
+from cityframe.rules.gathering import gather
+from cityframe.rules.waiving import VoidReason, WaiverBook
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Checked:
     results : tuple of RuleResult
         One a rule, passes included.
     returned_records : frozenset of int
-        Positions in the frame of the records that fail a blocking rule.
+        Positions in the frame of the records that fail a blocking rule, by an open finding.
+    let_in : mapping of int to str
+        Positions of the records that would be returned but for waivers, with the first one's id.
     quarantine_reasons : tuple of str
         Why a delivery is set aside whole; empty in a candidate.
     gate_reasons : tuple of str
@@ -44,6 +47,8 @@ class Checked:
     suite_json, validation_json : str
         The suite and its result in the form of Great Expectations: an object with the parts
         ``features`` and ``layer``.
+    void_waivers : mapping of str to VoidReason
+        Waivers whose finding is met again and stays open in spite of them, and why.
     """
 
     findings: gpd.GeoDataFrame
@@ -53,6 +58,8 @@ class Checked:
     gate_reasons: tuple[str, ...]
     suite_json: str
     validation_json: str
+    let_in: Mapping[int, str] = field(default_factory=dict)
+    void_waivers: Mapping[str, VoidReason] = field(default_factory=dict)
 
 
 def check_layer(
@@ -68,6 +75,7 @@ def check_layer(
     changes: gpd.GeoDataFrame | None = None,
     received: Received | None = None,
     read_observations: Callable[[], pd.DataFrame] | None = None,
+    waivers: WaiverBook | None = None,
 ) -> Checked:
     """Check one layer in one scope.
 
@@ -91,6 +99,8 @@ def check_layer(
         What the delivery brought, as it was before it was conformed.
     read_observations : callable or None
         Gives the observations of the sensors.
+    waivers : WaiverBook or None
+        What was accepted: such findings are reported and do not gate.
 
     Returns
     -------
@@ -101,7 +111,8 @@ def check_layer(
     -----
     A rule that can't be checked (its kind raises) stops nothing else; its result says so and the
     gate stays closed, whatever the rule's own gate is. Great Expectations decides whether the share
-    of failures is tolerated; a finding about the whole layer never is.
+    of failures is tolerated; a finding about the whole layer never is. Waived findings are no
+    failures.
     """
     context = Context(
         layer=compiled.layers[layer],
@@ -114,17 +125,31 @@ def check_layer(
         received=received,
         read_observations=read_observations,
     )
-    attempts = [attempt_rule(context, rule) for rule in compiled.of(layer, scope)]
-    features, whole = validate_attempts(context, attempts, f"{layer}-{scope}")
+    gathered = [
+        gather(context, attempt_rule(context, rule), delivery=delivery, waivers=waivers)
+        for rule in compiled.of(layer, scope)
+    ]
+    features, whole = validate_attempts(
+        context, [one.attempt for one in gathered], f"{layer}-{scope}"
+    )
     findings, results, returned, reasons = [], [], set[int](), []
-    for attempt in attempts:
-        attempt = with_outcome(context, attempt, features.outcomes.get(attempt.id))
-        result = rule_result(context, attempt, features, whole, delivery)
-        findings.append(findings_of(context, attempt.compiled, attempt.defects, delivery=delivery))
+    let_in: dict[int, str] = {}
+    void: dict[str, VoidReason] = {}
+    for one in gathered:
+        attempt = with_outcome(context, one.attempt, features.outcomes.get(one.attempt.id))
+        if attempt is not one.attempt:
+            one = gather(context, attempt, delivery=delivery, waivers=waivers)
+            attempt = one.attempt
+        result = rule_result(
+            context, attempt, features, whole, delivery=delivery, waived=one.waived
+        )
+        findings.append(one.findings)
         results.append(result)
         reasons += gate_reasons(attempt, result)
+        void |= one.void
         if result.gate is Gate.BLOCK:
-            returned |= failed_rows(attempt.defects)
+            returned |= failed_rows(attempt.open_defects)
+            let_in |= attempt.waived_rows()
     is_delivery = scope is Scope.DELIVERY
     return Checked(
         findings=concat_findings(findings, context.layer.crs),
@@ -134,6 +159,8 @@ def check_layer(
         gate_reasons=() if is_delivery else tuple(reasons),
         suite_json=_json(features.suite, whole.suite),
         validation_json=_json(features.result, whole.result),
+        let_in={row: waiver for row, waiver in let_in.items() if row not in returned},
+        void_waivers=void,
     )
 
 

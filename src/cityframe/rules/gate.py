@@ -36,11 +36,12 @@ def validate_attempts(
     }
     counts, about_layer = {}, {}
     for attempt in counted:
-        rows = attempt.defects[["row", "other_row"]].to_numpy().ravel()
+        open_defects = attempt.open_defects
+        rows = open_defects[["row", "other_row"]].to_numpy().ravel()
         counts[count_column(attempt.id)] = np.bincount(
             rows[rows >= 0], minlength=len(context.frame)
         )
-        about_layer[count_column(attempt.id)] = [int((attempt.defects["row"] < 0).sum())]
+        about_layer[count_column(attempt.id)] = [int((open_defects["row"] < 0).sum())]
     features = validate(
         pd.DataFrame({**columns, **counts}, index=pd.RangeIndex(len(context.frame))),
         [_planned(attempt, 1 - attempt.compiled.rule.tolerated) for attempt in tried],
@@ -76,14 +77,26 @@ def with_outcome(context: Context, attempt: Attempt, outcome: Outcome | None) ->
 
 
 def rule_result(
-    context: Context, attempt: Attempt, features: Validation, whole: Validation, delivery: str
+    context: Context,
+    attempt: Attempt,
+    features: Validation,
+    whole: Validation,
+    *,
+    delivery: str,
+    waived: int,
 ) -> RuleResult:
-    """Return the result of one rule from what Great Expectations said of it."""
-    rule = attempt.compiled.rule
+    """Return the result of one rule from what Great Expectations said of it.
+
+    Parameters
+    ----------
+    waived : int
+        How many of its findings a waiver accepts.
+    """
+    rule, defects = attempt.compiled.rule, attempt.open_defects
     outcomes = [part.outcomes.get(rule.id) for part in (features, whole)]
-    status = RuleStatus.PASSED if attempt.defects.empty else RuleStatus.FAILED
+    status = RuleStatus.PASSED if defects.empty else RuleStatus.FAILED
     checked = 0 if outcomes[0] is None else outcomes[0].checked
-    about_layer = int((attempt.defects["row"] < 0).sum())
+    about_layer = int((defects["row"] < 0).sum())
     return RuleResult(
         rule=rule.id,
         kind=rule.kind,
@@ -96,12 +109,23 @@ def rule_result(
         layer=context.layer.name,
         delivery=delivery,
         checked=0 if attempt.message else checked,
-        failed=len(failed_rows(attempt.defects)) + about_layer,
+        failed=len(failed_rows(defects)) + about_layer,
         status=RuleStatus.NOT_CHECKED if attempt.is_error else status,
         is_within_tolerance=not attempt.is_error
-        and all(outcome is None or outcome.is_success for outcome in outcomes),
+        and all(outcome is None or _is_tolerated(attempt, outcome) for outcome in outcomes),
         message=attempt.message,
+        waived=waived,
     )
+
+
+def _is_tolerated(attempt: Attempt, outcome: Outcome) -> bool:
+    """Return whether enough records succeed, those with a waived finding among them."""
+    if attempt.expectation is None or attempt.waiver is None:
+        return outcome.is_success
+    # an attribute rule's expectation runs before anybody knows which of its findings are waived
+    passed = outcome.checked - len(failed_rows(attempt.open_defects))
+    mostly = _planned(attempt, 1 - attempt.compiled.rule.tolerated).mostly
+    return passed >= mostly * outcome.checked
 
 
 def gate_reasons(attempt: Attempt, result: RuleResult) -> list[str]:
@@ -110,7 +134,7 @@ def gate_reasons(attempt: Attempt, result: RuleResult) -> list[str]:
         return [f"{result.rule}: could not be checked: {attempt.message}"]
     if result.gate is not Gate.BLOCK or result.is_within_tolerance:
         return []
-    about_layer = attempt.defects[attempt.defects["row"] < 0]
+    about_layer = attempt.open_defects[attempt.open_defects["row"] < 0]
     if len(about_layer):
         first = about_layer.iloc[0]
         more = f" and {len(about_layer) - 1} more" if len(about_layer) > 1 else ""

@@ -1,5 +1,9 @@
 """Gather a rule's defects to findings: one a set of features, with all its places."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
@@ -7,32 +11,60 @@ import pandas as pd
 import shapely
 
 from cityframe.core.findings import findings_frame
-from cityframe.rules.compiled import CompiledRule
+from cityframe.rules.attempt import Attempt
 from cityframe.rules.context import Context, Geometries
 from cityframe.rules.extent import extent
+from cityframe.rules.feature_digests import feature_digests
+from cityframe.rules.waiving import VoidReason, WaiverBook, match_waivers
 
 _FEATURES = ["row", "other_row", "other", "uid"]
 
 
-def findings_of(
-    context: Context, compiled: CompiledRule, defects: pd.DataFrame, *, delivery: str
-) -> gpd.GeoDataFrame:
-    """Return the findings of one rule.
+@dataclass(frozen=True)
+class Gathered:
+    """The findings of one rule.
 
-    Parameters
+    Attributes
     ----------
-    defects : DataFrame, n rows
-        As `cityframe.rules.defects.defects` gives them.
-
-    Returns
-    -------
-    GeoDataFrame, at most n rows
+    attempt : Attempt
+        What they were gathered from; it knows now which of its defects are waived.
+    findings : GeoDataFrame
         Columns `cityframe.model.finding.FINDING_COLUMNS`, sorted by row and other features; those
         about the whole layer last. Several places of the same features are one finding with a
         multi-part geometry; the places are flat.
+    void : mapping of str to VoidReason
+        Waivers of these findings that do not stand.
     """
-    rule = compiled.rule
-    rows = _gathered(defects)
+
+    attempt: Attempt
+    findings: gpd.GeoDataFrame
+    void: Mapping[str, VoidReason] = field(default_factory=dict)
+
+    @property
+    def waived(self) -> int:
+        """How many of the findings a waiver accepts."""
+        return int((self.findings["waiver"] != "").sum())
+
+
+def gather(
+    context: Context, attempt: Attempt, *, delivery: str, waivers: WaiverBook | None = None
+) -> Gathered:
+    """Gather the defects of one rule to findings, and say which of them are waived."""
+    rows, number = _gathered(attempt.defects)
+    findings = _findings(context, attempt, rows, delivery=delivery)
+    match = match_waivers(findings, waivers, partial(feature_digests, context, attempt.compiled))
+    if not any(match.waiver):
+        return Gathered(attempt, findings, match.void)
+    findings["waiver"] = pd.Series(match.waiver, index=findings.index, dtype="str")
+    waiver = np.array(match.waiver, dtype=object)[number]
+    return Gathered(replace(attempt, waiver=waiver), findings, match.void)
+
+
+def _findings(
+    context: Context, attempt: Attempt, rows: pd.DataFrame, *, delivery: str
+) -> gpd.GeoDataFrame:
+    """Return a findings frame of gathered rows, in their order."""
+    rule, layer = attempt.compiled.rule, attempt.compiled.layer
     rows["geometry"] = _placed(context, rows)
     rows["partner"] = _partner(context, rows)
     rows["other"] = _named(rows)
@@ -46,15 +78,15 @@ def findings_of(
         defect_class=rule.defect_class,
         gate=rule.gate,
         scope=rule.scope,
-        layer=compiled.layer.name,
+        layer=layer.name,
         delivery=delivery,
-        crs=compiled.layer.crs,
+        crs=layer.crs,
         rule_version=rule.version,
     )
 
 
-def _gathered(defects: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a set of features, in the order of the layer."""
+def _gathered(defects: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """Return one row a set of features, in the order of the layer; and of each defect its row."""
     is_about_layer = defects["row"] < 0
     ordered = defects.assign(is_about_layer=is_about_layer).sort_values(
         ["is_about_layer", *_FEATURES], kind="stable"
@@ -67,7 +99,8 @@ def _gathered(defects: pd.DataFrame) -> pd.DataFrame:
     for name, text in (("found", " ({} places)"), ("found_zh", "（{} 处）")):
         more = pd.Series([text.format(n) if n > 1 else "" for n in count], dtype="str")
         rows[name] = rows[name] + more
-    return rows.drop(columns="is_about_layer")
+    row_of = pd.Series(number, index=ordered.index).reindex(defects.index).to_numpy()
+    return rows.drop(columns="is_about_layer"), row_of
 
 
 def _joined(geometry: Geometries, number: npt.NDArray[np.integer], size: int) -> Geometries:
