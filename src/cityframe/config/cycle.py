@@ -28,6 +28,17 @@ class Packages(Declaration):
     formats: tuple[Literal["gpkg", "geoparquet"], ...] = ("gpkg", "geoparquet")
 
 
+class InspectionPlan(Declaration):
+    """Who may do each stage of inspection; a stage that names anybody is demanded before approval.
+
+    Nobody does two stages of one candidate.
+    """
+
+    process_check: tuple[str, ...] = ()
+    final_check: tuple[str, ...] = ()
+    acceptance: tuple[str, ...] = ()
+
+
 class Series(Declaration):
     """``cycles/NAME.yaml``: a series of planned updates.
 
@@ -43,3 +54,4 @@ class Series(Declaration):
     runs_on: Literal["calendar", "deliveries", "both"] = "deliveries"
     review_days: int = Field(default=5, gt=0)
     packages: Packages = Packages()
+    inspection: InspectionPlan = InspectionPlan()

@@ -15,6 +15,7 @@ from cityframe.config.document import Declaration, line_of, read_declaration, re
 from cityframe.config.rule import Rule
 from cityframe.config.rule_set import read_rules
 from cityframe.config.schema import LayerSchema, TitleText
+from cityframe.config.scoring import AreaUnit, Scoring, read_scoring
 from cityframe.config.source import JoinGeometry, Source
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
@@ -69,6 +70,8 @@ class Workspace:
         The key that signs packages.
     retention : Retention
         What may be pruned, and when.
+    scoring : mapping of str to Scoring
+        How each layer is scored; a layer without is not.
     places : mapping of str to str
         ``file:line`` of each rule by its id, for messages.
     """
@@ -84,6 +87,7 @@ class Workspace:
     sources: Mapping[str, Source]
     rules: tuple[Rule, ...]
     series: Mapping[str, Series]
+    scoring: Mapping[str, Scoring]
     places: Mapping[str, str]
 
     def source(self, name: str) -> Source:
@@ -160,6 +164,7 @@ def read_workspace(root: Path) -> Workspace:
         sources={source.name: source for source in sources.values()},
         rules=rules,
         series={one.name: one for one in series.values()},
+        scoring=read_scoring(root / "quality_rules" / "scoring"),
         places=places,
     )
     _check_names(workspace)
@@ -221,6 +226,13 @@ def _check_names(workspace: Workspace) -> None:
         _check_known(series.sources, workspace.sources, "source", where)
     for source in workspace.sources.values():
         _check_source(workspace, source)
+    for name, scheme in workspace.scoring.items():
+        where = str(workspace.root / "quality_rules" / "scoring" / f"{scheme.name}.yaml")
+        _check_known([name], workspace.layers, "layer", where)
+        if isinstance(scheme.unit, AreaUnit):
+            _check_known([scheme.unit.layer], workspace.layers, "layer", where)
+            areas = workspace.layers[scheme.unit.layer].attribute_names
+            _check_known([scheme.unit.column], dict.fromkeys(areas), "attribute", where)
 
 
 def _check_source(workspace: Workspace, source: Source) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from cityframe.config.cycle import Series
 from cityframe.config.rule_set import RuleFile
 from cityframe.config.schema import LayerSchema
+from cityframe.config.scoring import Scoring
 from cityframe.config.source import Source
 from cityframe.config.workspace import WorkspaceFile, read_workspace
 from cityframe.core.crs import read_crs
@@ -16,12 +17,14 @@ from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
 from cityframe.products.signature import SigningKey
 from cityframe.rules.compiled import compile_rules
+from cityframe.rules.scoring import require_scored
 
 _MODELS: dict[str, type[BaseModel]] = {
     "workspace": WorkspaceFile,
     "layer": LayerSchema,
     "source": Source,
     "rules": RuleFile,
+    "scoring": Scoring,
     "series": Series,
 }
 
@@ -39,7 +42,8 @@ def validate_workspace(root: Path) -> dict[str, int]:
         _require_projected_metres(layer, root / "schemas" / f"{layer.name}.yaml")
     if workspace.signing_key is not None:
         SigningKey.read(workspace.signing_key)
-    compile_rules(workspace.rules, workspace.layers, workspace.places)
+    rules = compile_rules(workspace.rules, workspace.layers, workspace.places)
+    require_scored(rules, workspace.scoring)
     return {
         "layers": len(workspace.layers),
         "sources": len(workspace.sources),

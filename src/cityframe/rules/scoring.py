@@ -90,6 +90,7 @@ def unit_scores(
     findings: pd.DataFrame,
     finding_units: npt.NDArray[np.object_],
     units: Sequence[str],
+    inspected: "pd.Series[int] | None" = None,
 ) -> tuple[UnitScore, ...]:
     """Score the units of one layer.
 
@@ -103,6 +104,8 @@ def unit_scores(
         The unit of each finding.
     units : sequence of str
         All units with features, those without findings too.
+    inspected : Series of int or None
+        Further defects that people found, by unit, element and class.
 
     Returns
     -------
@@ -124,6 +127,9 @@ def unit_scores(
     )[(findings["waiver"] == "").to_numpy()]
     counts = counted.groupby(["unit", "element", "class"]).size()
     spoken_of = [name for name in scheme.elements if name in set(element_by_rule.values())]
+    if inspected is not None:
+        counts = counts.add(inspected, fill_value=0)
+        spoken_of = list(scheme.elements)
     named = sorted({*units, *finding_units.tolist()})
     return tuple(_unit_score(layer, unit, scheme, spoken_of, counts, gross) for unit in named)
 
