@@ -37,8 +37,9 @@ class ReceivedTable:
         Text encoding that it was read with; empty for formats that fix it.
     has_geometry : bool
         Whether it has coordinates.
-    bounds : tuple of four float or None
-        West, south, east and north of the coordinates as delivered, finite ones only.
+    central_bounds : tuple of four float or None
+        Lowest x and y, highest x and y of the middle half of the coordinates as delivered, so
+        that a few that are far out do not count; None if there are none.
     """
 
     file: str
@@ -48,7 +49,7 @@ class ReceivedTable:
     crs: str = ""
     encoding: str = ""
     has_geometry: bool = False
-    bounds: tuple[float, float, float, float] | None = None
+    central_bounds: tuple[float, float, float, float] | None = None
 
     @property
     def place(self) -> str:
@@ -135,6 +136,22 @@ class Context:
                 remedy="check with the other layers of the candidate",
             )
         return self.read_other(name)
+
+    def delivered(self) -> Received:
+        """Return what the delivery brought.
+
+        Raises
+        ------
+        DeclarationError
+            If no delivery is under check.
+        """
+        if self.received is None:
+            raise DeclarationError(
+                found="nothing says what the delivery brought",
+                where=self.layer.name,
+                remedy="check a delivery",
+            )
+        return self.received
 
     def is_provided(self, attribute: str) -> bool:
         """Return whether the delivery has the attribute; an absent one is not null."""
