@@ -9,7 +9,8 @@ are
 * the unit above: it is among the codes of this layer or of `layer`, or the code is of the highest
   level that occurs. A layer with one level only and no `layer` has nothing to look it up in.
 
-With `padded`, codes filled up with zeros (`110000`, `110100`) are read as the shorter ones.
+With `padded`, codes filled up with zeros (`110000`, `110100`) are read as the shorter ones. Reach:
+the whole layer.
 
 ```yaml
 kind: admin_hierarchy
@@ -31,6 +32,7 @@ from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import TEXT, ColumnNeeds, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words
 
 
 class AdminHierarchyParameters(Parameters):
@@ -76,21 +78,24 @@ def check(context: Context, parameters: AdminHierarchyParameters) -> pd.DataFram
     above = _code_above(code, parameters.levels)
     has_form = _has_form(code, parameters.levels)
     found = np.full(len(code), "", dtype=object)
-    expected = np.full(len(code), "", dtype=object)
+    expected, expected_zh = np.full((2, len(code)), "", dtype=object)
 
     orphan = _is_orphan(context, parameters, code, above)
     expected[orphan] = ("a unit " + above[orphan] + " above it").to_numpy(dtype=object)
+    expected_zh[orphan] = ("有上级单位 " + above[orphan]).to_numpy(dtype=object)
     if parameters.parent is not None:
         parent = _short(context.frame[parameters.parent], parameters)
         strange = (has_form & parent.notna() & (above != "") & (parent != above)).to_numpy()
         expected[strange] = (parameters.parent + " = " + above[strange]).to_numpy(dtype=object)
+        expected_zh[strange] = expected[strange]
         found[strange] = (", " + parameters.parent + " = " + parent[strange]).to_numpy(dtype=object)
     formless = (given.notna() & ~has_form).to_numpy()
     expected[formless] = f"{', '.join(map(str, parameters.levels))} digits"
+    expected_zh[formless] = f"{'、'.join(map(str, parameters.levels))} 位数字"
 
     row = np.flatnonzero(expected != "")
     texts = parameters.column + " = " + given.iloc[row].to_numpy(dtype=object) + found[row]
-    return defects(row=row, found=texts, expected=expected[row])
+    return defects(row=row, found=texts, expected=Words(expected[row], expected_zh[row]))
 
 
 def _short(codes: pd.Series, parameters: AdminHierarchyParameters) -> pd.Series:

@@ -1,7 +1,8 @@
 """Each feature lies inside the polygons of another layer.
 
 One polygon may cover it, or several together. What sticks out by no more than `tolerance_m` is
-passed over. The place is the part that lies outside. Null and invalid geometries pass.
+passed over. The place is the part that lies outside. Null and invalid geometries
+pass. Reach: `tolerance_m`.
 
 ```yaml
 kind: covered_by
@@ -15,10 +16,13 @@ import shapely
 from pydantic import Field
 
 from cityframe.config.schema import Name
+from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, usable_geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, SPATIAL, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.sizes import sized
+from cityframe.rules.words import words
 
 
 class CoveredByParameters(Parameters):
@@ -33,30 +37,34 @@ class CoveredByParameters(Parameters):
         """Return the layer of the polygons."""
         return (OtherLayer(name=self.layer, geometry=AREAS),)
 
+    def reach_m(self, layer: Layer) -> float:
+        """Return the tolerance."""
+        del layer
+        return self.tolerance_m
+
 
 def check(context: Context, parameters: CoveredByParameters) -> pd.DataFrame:
     """Return the features that are not covered, with the part outside."""
     covers = usable_geometries(context.other(parameters.layer))
-    tree = shapely.STRtree(covers)
-    inside, _ = tree.query(context.geometry[context.usable], predicate="covered_by")
-    row = np.delete(context.usable, np.unique(inside))
-    union = _union_around(tree, covers, context.geometry[row], parameters.tolerance_m)
+    # asked of the polygons, since the one that asks is prepared and they are the larger
+    _, inside = context.tree.query(covers, predicate="covers")
+    row = np.setdiff1d(context.usable, inside)
+    union = _union_around(covers, context.geometry[row], parameters.tolerance_m)
     beyond = shapely.difference(context.geometry[row], union)
     rest = shapely.difference(beyond, shapely.buffer(union, parameters.tolerance_m))
     is_outside = ~shapely.is_empty(rest)
     row, beyond = row[is_outside], beyond[is_outside]
     return defects(
         row=row,
-        found=_texts(beyond),
-        expected=f"inside {parameters.layer}",
+        found=sized("{size} outside", "{size} 在外", beyond),
+        expected=words(f"inside {parameters.layer}", f"位于 {parameters.layer} 之内"),
         geometry=beyond,
     )
 
 
-def _union_around(
-    tree: shapely.STRtree, covers: Geometries, features: Geometries, distance: float
-) -> Geometries:
+def _union_around(covers: Geometries, features: Geometries, distance: float) -> Geometries:
     """Return for each feature the union of the polygons near it; an empty one where none is."""
+    tree = shapely.STRtree(covers)
     feature, near = tree.query(features, predicate="dwithin", distance=distance)
     union = np.full(len(features), shapely.Polygon(), dtype=object)
     if len(feature):
@@ -64,13 +72,6 @@ def _union_around(
         collections = shapely.geometrycollections(covers[near], indices=index)
         union[found] = shapely.unary_union(collections[:, np.newaxis], axis=1)
     return union
-
-
-def _texts(beyond: Geometries) -> list[str]:
-    texts = {0: "outside", 1: "{:.2f} m outside", 2: "{:.2f} m² outside"}
-    dimension = shapely.get_dimensions(beyond)
-    size = np.where(dimension == 2, shapely.area(beyond), shapely.length(beyond))
-    return [texts[kind].format(value) for kind, value in zip(dimension, size, strict=True)]
 
 
 KIND = RuleKind(

@@ -3,13 +3,15 @@
 Of a group of equals the first in the layer passes and each of the others fails, naming the first.
 Lines are equal in both directions. `columns` lets features share a place that differ in one of
 these attributes (two addresses on one point). The coordinates are compared on the contract's
-`precision_m`.
+`precision_m`; what is equal on it lies no farther apart than its diagonal, and that is the reach.
 
 ```yaml
 kind: duplicate_geometry
 parameters: {columns: [house_no]}
 ```
 """
+
+import math
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import ANY_TYPE, SPATIAL, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class DuplicateGeometryParameters(Parameters):
@@ -36,6 +39,10 @@ class DuplicateGeometryParameters(Parameters):
         """Return the attributes that are compared too."""
         del layer
         return dict.fromkeys(self.columns, ANY_TYPE)
+
+    def reach_m(self, layer: Layer) -> float:
+        """Return how far apart features may lie that are equal on the layer's grid."""
+        return math.sqrt(2) * layer.precision_m
 
 
 def check(context: Context, parameters: DuplicateGeometryParameters) -> pd.DataFrame:
@@ -53,8 +60,8 @@ def check(context: Context, parameters: DuplicateGeometryParameters) -> pd.DataF
     return defects(
         row=row[is_copy],
         other=context.ids[original],
-        found="the geometry of another feature",
-        expected="a geometry of its own",
+        found=words("the geometry of another feature", "与另一要素图形重复"),
+        expected=words("a geometry of its own", "图形不重复"),
     )
 
 
@@ -74,7 +81,7 @@ KIND = RuleKind(
     group="D within a layer",
     measure=iso_measure("4"),
     params=DuplicateGeometryParameters,
-    reach="layer",
+    reach="neighbourhood",
     geometry=SPATIAL,
     check=check,
 )

@@ -2,6 +2,7 @@
 
 An end is on a node within `tolerance_m`. Where the parts of a multi-line meet there is no end, nor
 on a closed line. The places are the ends without a node. Null and invalid geometries pass.
+Reach: `tolerance_m`.
 
 ```yaml
 kind: ends_on_nodes
@@ -15,11 +16,13 @@ import shapely
 from pydantic import Field
 
 from cityframe.config.schema import Name
+from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, usable_geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import LINES, POINTS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.line_ends import line_ends
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class EndsOnNodesParameters(Parameters):
@@ -32,6 +35,11 @@ class EndsOnNodesParameters(Parameters):
         """Return the layer of the nodes."""
         return (OtherLayer(name=self.layer, geometry=POINTS),)
 
+    def reach_m(self, layer: Layer) -> float:
+        """Return the tolerance."""
+        del layer
+        return self.tolerance_m
+
 
 def check(context: Context, parameters: EndsOnNodesParameters) -> pd.DataFrame:
     """Return the ends without a node."""
@@ -42,8 +50,11 @@ def check(context: Context, parameters: EndsOnNodesParameters) -> pd.DataFrame:
     is_bare[met] = False
     return defects(
         row=row[is_bare],
-        found="an end without a node",
-        expected=f"one of {parameters.layer} within {parameters.tolerance_m:g} m",
+        found=words("an end without a node", "线端点未落在节点上"),
+        expected=words(
+            f"one of {parameters.layer} within {parameters.tolerance_m:g} m",
+            f"{parameters.tolerance_m:g} m 内有 {parameters.layer} 的节点",
+        ),
         geometry=ends[is_bare],
     )
 

@@ -1,6 +1,7 @@
 """The value stands in a column of another layer.
 
-Nulls pass; declare a `mandatory` rule beside it where they must not.
+Nulls pass; declare a `mandatory` rule beside it where they must not. Reach: the whole layer
+referred to.
 
 ```yaml
 kind: foreign_key
@@ -19,6 +20,7 @@ from cityframe.rules.defects import defects
 from cityframe.rules.kind import ANY_TYPE, ColumnNeeds, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.values import quoted
+from cityframe.rules.words import words
 
 
 class ForeignKeyParameters(Parameters):
@@ -46,7 +48,10 @@ def check(context: Context, parameters: ForeignKeyParameters) -> pd.DataFrame:
     return defects(
         row=row,
         found=quoted(context.frame, [parameters.column], row),
-        expected=f"a value of {parameters.layer}.{parameters.layer_column}",
+        expected=words(
+            f"a value of {parameters.layer}.{parameters.layer_column}",
+            f"{parameters.layer}.{parameters.layer_column} 中已有的值",
+        ),
     )
 
 

@@ -1,27 +1,32 @@
 """The polygons of the layer leave no gaps between them.
 
 A gap is a hole in the union of all polygons, larger than `min_area_m2`. Larger holes than
-`max_area_m2` are taken as meant (a lake among parcels). With `within`, the polygons of another
-layer must be covered too, so that gaps along the border of a district are found.
+`max_area_m2`, and those whose bounding box has a diagonal above `max_extent_m`, are taken as meant
+(a lake among parcels). With `within`, the polygons of another layer must be covered too, so that
+gaps along the border of a district are found.
 
 A finding stands on the first neighbour in the layer and names the others. The place is the gap.
+Reach: `max_extent_m`; without it, or with `within`, the whole layer.
 
 ```yaml
 kind: gaps
-parameters: {min_area_m2: 0.05, max_area_m2: 500.0}
+parameters: {min_area_m2: 0.05, max_extent_m: 100.0}
 ```
 """
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import shapely
 from pydantic import Field
 
 from cityframe.config.schema import Name
+from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, usable_geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class GapsParameters(Parameters):
@@ -33,6 +38,11 @@ class GapsParameters(Parameters):
     max_area_m2: float | None = Field(
         default=None, gt=0, description="larger gaps are taken as meant, in m²"
     )
+    max_extent_m: float | None = Field(
+        default=None,
+        gt=0,
+        description="gaps with a longer diagonal of the bounding box are taken as meant, in metres",
+    )
     within: Name | None = Field(
         default=None, description="layer whose polygons must be covered without a gap"
     )
@@ -40,6 +50,12 @@ class GapsParameters(Parameters):
     def needed_layers(self) -> tuple[OtherLayer, ...]:
         """Return the layer that must be covered."""
         return () if self.within is None else (OtherLayer(name=self.within, geometry=AREAS),)
+
+    def reach_m(self, layer: Layer) -> float | None:
+        """Return the largest extent of a gap: so far its neighbours may lie apart."""
+        if self.max_extent_m is None or self.within is not None:
+            return None
+        return self.max_extent_m + 2 * layer.precision_m
 
 
 def check(context: Context, parameters: GapsParameters) -> pd.DataFrame:
@@ -50,11 +66,7 @@ def check(context: Context, parameters: GapsParameters) -> pd.DataFrame:
         border = usable_geometries(context.other(parameters.within))
         outside = shapely.difference(border[~shapely.is_missing(border)], covered)
         gaps = np.concatenate([gaps, _parts_not_in(outside, gaps)])
-    area_m2 = shapely.area(gaps)
-    wanted = area_m2 > parameters.min_area_m2
-    if parameters.max_area_m2 is not None:
-        wanted &= area_m2 <= parameters.max_area_m2
-    return _on_neighbours(context, gaps[wanted], parameters.min_area_m2)
+    return _on_neighbours(context, gaps[_is_wanted(gaps, parameters)], parameters.min_area_m2)
 
 
 def _union(context: Context) -> shapely.Geometry:
@@ -74,6 +86,19 @@ def _holes(covered: shapely.Geometry) -> Geometries:
     return np.asarray(shapely.polygons(rings[is_hole]), dtype=object)
 
 
+def _is_wanted(gaps: Geometries, parameters: GapsParameters) -> npt.NDArray[np.bool_]:
+    """Return which gaps are neither noise nor meant."""
+    area_m2 = shapely.area(gaps)
+    wanted: npt.NDArray[np.bool_] = area_m2 > parameters.min_area_m2
+    if parameters.max_area_m2 is not None:
+        wanted &= area_m2 <= parameters.max_area_m2
+    if parameters.max_extent_m is not None:
+        bounds = shapely.bounds(gaps)
+        extent_m = np.hypot(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+        wanted &= extent_m <= parameters.max_extent_m
+    return wanted
+
+
 def _parts_not_in(outside: Geometries, gaps: Geometries) -> Geometries:
     """Return the polygons of ``outside`` that are no part of a gap already found."""
     parts = shapely.get_parts(shapely.get_parts(outside))
@@ -82,7 +107,10 @@ def _parts_not_in(outside: Geometries, gaps: Geometries) -> Geometries:
 
 
 def _on_neighbours(context: Context, gaps: Geometries, limit_m2: float) -> pd.DataFrame:
-    gap, neighbour = context.tree.query(gaps, predicate="intersects")
+    # the corner of a gap that two borders make where they cross lies on neither to the last digit
+    gap, neighbour = context.tree.query(
+        gaps, predicate="dwithin", distance=context.layer.precision_m
+    )
     pairs = pd.DataFrame({"gap": gap, "row": neighbour}).sort_values(["gap", "row"])
     pairs["id"] = context.ids[pairs["row"].to_numpy()]
     first = pairs.groupby("gap")["row"].first().reindex(range(len(gaps)), fill_value=-1)
@@ -90,8 +118,8 @@ def _on_neighbours(context: Context, gaps: Geometries, limit_m2: float) -> pd.Da
     return defects(
         row=first,
         other=others.reindex(range(len(gaps)), fill_value=""),
-        found=[f"a gap of {area:.2f} m²" for area in shapely.area(gaps)],
-        expected=f"no gap above {limit_m2:g} m²",
+        found=words("a gap of {area:.2f} m²", "缝隙，面积 {area:.2f} m²", area=shapely.area(gaps)),
+        expected=words(f"no gap above {limit_m2:g} m²", f"无大于 {limit_m2:g} m² 的缝隙"),
         geometry=gaps,
     )
 
@@ -102,7 +130,7 @@ KIND = RuleKind(
     group="D within a layer",
     measure=iso_measure("10"),
     params=GapsParameters,
-    reach="layer",
+    reach="neighbourhood",
     geometry=AREAS,
     check=check,
     needs_metres=True,

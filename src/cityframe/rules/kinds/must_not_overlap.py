@@ -3,7 +3,7 @@
 Two features overlap if their interiors meet; sharing a border is no overlap. Common areas up to
 `min_area_m2` and common lines up to `min_length_m` are passed over. `where` and `other_where` pick
 the features compared (the language of `cross_field`), as tunnels may run below buildings. The
-place is the overlap. Null and invalid geometries pass.
+place is the overlap. Null and invalid geometries pass. Reach: what touches the feature.
 
 ```yaml
 kind: must_not_overlap
@@ -19,7 +19,13 @@ from pydantic import Field
 
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
-from cityframe.rules.context import Context, Geometries, feature_ids, usable_geometries
+from cityframe.rules.context import (
+    Context,
+    Geometries,
+    Positions,
+    feature_ids,
+    usable_geometries,
+)
 from cityframe.rules.defects import defects
 from cityframe.rules.expression import ExpressionText, parse_expression
 from cityframe.rules.kind import (
@@ -31,6 +37,8 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.sizes import sized
+from cityframe.rules.words import words
 
 
 class MustNotOverlapParameters(Parameters):
@@ -74,12 +82,7 @@ def check(context: Context, parameters: MustNotOverlapParameters) -> pd.DataFram
     frame = context.other(parameters.layer)
     others = usable_geometries(frame)
     others[~_is_compared(frame, parameters.other_where)] = None
-    own = context.usable[_is_compared(context.frame, parameters.where)[context.usable]]
-    found, other = shapely.STRtree(others).query(context.geometry[own], predicate="intersects")
-    row = own[found]
-    # touching pairs are many and cheaper to relate than to cut
-    meet = shapely.relate_pattern(context.geometry[row], others[other], "T********")
-    row, other = row[meet], other[meet]
+    row, other = _meeting(context, others, _is_compared(context.frame, parameters.where))
     common = shapely.intersection(context.geometry[row], others[other])
     large = _is_large(common, parameters)
     order = np.lexsort([other[large], row[large]])
@@ -87,8 +90,10 @@ def check(context: Context, parameters: MustNotOverlapParameters) -> pd.DataFram
     return defects(
         row=row,
         other=feature_ids(frame)[other],
-        found=[f"{size} on {parameters.layer}" for size in _sizes(common)],
-        expected="no overlap",
+        found=sized(
+            f"{{size}} on {parameters.layer}", f"与 {parameters.layer} 重叠 {{size}}", common
+        ),
+        expected=words("no overlap", "不重叠"),
         geometry=common,
     )
 
@@ -99,6 +104,23 @@ def _is_compared(frame: pd.DataFrame, where: str | None) -> npt.NDArray[np.bool_
     return parse_expression(where).is_true(frame)
 
 
+def _meeting(
+    context: Context, others: Geometries, is_compared: npt.NDArray[np.bool_]
+) -> tuple[Positions, Positions]:
+    """Return the pairs of a row and another feature whose interiors meet."""
+    own = context.usable[is_compared[context.usable]]
+    # the fewer ask, as they are the larger as a rule, and the one that asks is prepared
+    if len(others) < len(own):
+        other, row = context.tree.query(others, predicate="intersects")
+        other, row = other[is_compared[row]], row[is_compared[row]]
+    else:
+        found, other = shapely.STRtree(others).query(context.geometry[own], predicate="intersects")
+        row = own[found]
+    # touching pairs are many and cheaper to relate than to cut
+    meet = shapely.relate_pattern(context.geometry[row], others[other], "T********")
+    return row[meet], other[meet]
+
+
 def _is_large(common: Geometries, parameters: MustNotOverlapParameters) -> npt.NDArray[np.bool_]:
     dimension = shapely.get_dimensions(common)
     large: npt.NDArray[np.bool_] = (
@@ -107,13 +129,6 @@ def _is_large(common: Geometries, parameters: MustNotOverlapParameters) -> npt.N
         | (dimension == 0)
     )
     return large
-
-
-def _sizes(common: Geometries) -> list[str]:
-    texts = {0: "a point", 1: "{:.2f} m", 2: "{:.2f} m²"}
-    dimension = shapely.get_dimensions(common)
-    size = np.where(dimension == 2, shapely.area(common), shapely.length(common))
-    return [texts[kind].format(value) for kind, value in zip(dimension, size, strict=True)]
 
 
 KIND = RuleKind(

@@ -1,7 +1,8 @@
 """Each polygon holds as many points of another layer as it should: by default exactly one.
 
 A point on a border counts for each polygon that it touches. The place is the polygon where points
-are missing, the points where there are too many. Null and invalid geometries pass.
+are missing, the points where there are too many. Null and invalid geometries pass. Reach: what
+touches the polygon.
 
 ```yaml
 kind: one_point_a_polygon
@@ -21,6 +22,7 @@ from cityframe.rules.context import Context, feature_ids, usable_geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, POINTS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words, words
 
 
 class OnePointAPolygonParameters(Parameters):
@@ -52,8 +54,10 @@ def check(context: Context, parameters: OnePointAPolygonParameters) -> pd.DataFr
     most = np.inf if parameters.max is None else parameters.max
     wrong = np.flatnonzero((count < parameters.min) | (count > most))
 
-    inside = pd.DataFrame({"polygon": polygon, "point": point, "id": feature_ids(frame)[point]})
-    crowd = inside[inside["polygon"].isin(wrong)].sort_values(["polygon", "point"])
+    is_named = np.isin(polygon, wrong)
+    crowd = pd.DataFrame({"polygon": polygon[is_named], "point": point[is_named]})
+    crowd = crowd.sort_values(["polygon", "point"])
+    crowd["id"] = feature_ids(frame)[crowd["point"]]
     places = np.full(len(polygons), None, dtype=object)
     if len(crowd):
         named, index = np.unique(crowd["polygon"].to_numpy(), return_inverse=True)
@@ -63,18 +67,24 @@ def check(context: Context, parameters: OnePointAPolygonParameters) -> pd.DataFr
     return defects(
         row=context.usable[wrong],
         other=others,
-        found=[f"{number} of {parameters.layer} inside" for number in count[wrong]],
+        found=words(
+            f"{{number}} of {parameters.layer} inside",
+            f"内有 {parameters.layer} {{number}} 个",
+            number=count[wrong],
+        ),
         expected=_wanted(parameters),
         geometry=places[wrong],
     )
 
 
-def _wanted(parameters: OnePointAPolygonParameters) -> str:
+def _wanted(parameters: OnePointAPolygonParameters) -> Words:
     if parameters.max is None:
-        return f"at least {parameters.min}"
+        return words(f"at least {parameters.min}", f"不少于 {parameters.min} 个")
     if parameters.min == parameters.max:
-        return f"exactly {parameters.min}"
-    return f"{parameters.min} to {parameters.max}"
+        return words(f"exactly {parameters.min}", f"恰为 {parameters.min} 个")
+    return words(
+        f"{parameters.min} to {parameters.max}", f"{parameters.min} 至 {parameters.max} 个"
+    )
 
 
 KIND = RuleKind(

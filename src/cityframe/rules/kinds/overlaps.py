@@ -2,7 +2,7 @@
 
 Found are partial overlaps, containments and duplicates alike; both features fail. Overlaps up to
 `min_area_m2` are the noise of shared borders drawn twice. The place is the overlap itself. Null
-and invalid geometries pass; their own rules find them.
+and invalid geometries pass; their own rules find them. Reach: the features that it touches.
 
 ```yaml
 kind: overlaps
@@ -13,15 +13,16 @@ How: polygons whose edges are not matched in the coverage (GEOS) are candidates;
 with the whole layer, since of two nested polygons only the inner one shows such an edge.
 """
 
-import numpy as np
 import pandas as pd
 import shapely
 from pydantic import Field
 
-from cityframe.rules.context import Context, Positions
+from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
+from cityframe.rules.interiors import overlapping_pairs
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class OverlapsParameters(Parameters):
@@ -34,27 +35,20 @@ class OverlapsParameters(Parameters):
 
 def check(context: Context, parameters: OverlapsParameters) -> pd.DataFrame:
     """Return the overlaps, each once."""
-    left, right = _touching_pairs(context)
+    left, right = overlapping_pairs(context)
     common = shapely.intersection(context.geometry[left], context.geometry[right])
     area_m2 = shapely.area(common)
     large = area_m2 > parameters.min_area_m2
+    limit = f"{parameters.min_area_m2:g} m²"
     return defects(
         row=left[large],
         other_row=right[large],
-        found=[f"an overlap of {area:.2f} m²" for area in area_m2[large]],
-        expected=f"at most {parameters.min_area_m2:g} m²",
+        found=words(
+            "an overlap of {area:.2f} m²", "面重叠，重叠面积 {area:.2f} m²", area=area_m2[large]
+        ),
+        expected=words(f"at most {limit}", f"不超过 {limit}"),
         geometry=common[large],
     )
-
-
-def _touching_pairs(context: Context) -> tuple[Positions, Positions]:
-    """Return the pairs that may overlap: left < right, sorted, each once."""
-    candidates = context.usable[context.breaks_coverage]
-    found, touched = context.tree.query(context.geometry[candidates], predicate="intersects")
-    one = candidates[found]
-    pairs = np.stack([np.minimum(one, touched), np.maximum(one, touched)], axis=1)
-    pairs = np.unique(pairs[one != touched], axis=0)
-    return pairs[:, 0], pairs[:, 1]
 
 
 KIND = RuleKind(
