@@ -25,6 +25,7 @@ from cityframe.cli import (
     fsck,
     history,
     init,
+    inspection,
     key,
     migrate,
     package,
@@ -41,7 +42,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, key, migrate, prune, fsck, redact,
+    package, report, inspection, key, migrate, prune, fsck, redact,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from cityframe.errors import DeclarationError, GateClosedError
 from cityframe.model.cycle import CycleState
 from cityframe.model.report import Decision
 from cityframe.pipeline.city import City, now, operator
+from cityframe.pipeline.inspection import require_inspected
 from cityframe.pipeline.plan import cycle_state, read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
 from cityframe.pipeline.staging import candidate_of, check_results, require_state
@@ -48,11 +49,13 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
     DeclarationError
         If the reason is empty or ``who`` is no approver of the series.
     GateClosedError
-        If the cycle is not in review, or a blocking rule fails in the candidate.
+        If the cycle is not in review, a stage of inspection that its series demands has not
+        passed, or a blocking rule fails in the candidate.
     """
     _check_decider(city, cycle, who, why)
     require_state(city, cycle, CycleState.IN_REVIEW)
     _require_as_reviewed(city, cycle)
+    require_inspected(city, cycle)
     gate_reasons = check_results(city, cycle).gate_reasons
     if gate_reasons:
         raise GateClosedError(
