@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cityframe.config.workspace import Workspace, read_workspace
 from cityframe.store.archive import Archive
+from cityframe.store.finding_register import FindingRegister
 from cityframe.store.framework import Framework, open_framework
 from cityframe.store.ledger import Ledger
 
@@ -28,6 +29,7 @@ class City:
     archive: Archive = field(init=False)
     framework: Framework = field(init=False)
     ledger: Ledger = field(init=False)
+    findings: FindingRegister = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.workspace.store
@@ -35,6 +37,7 @@ class City:
         object.__setattr__(self, "archive", Archive(store / "archive"))
         object.__setattr__(self, "framework", framework)
         object.__setattr__(self, "ledger", Ledger(store / "ledger.sqlite"))
+        object.__setattr__(self, "findings", FindingRegister(store / "findings"))
 
     def observations(self, source: str) -> Path:
         """Return the folder of a sensor feed's observations."""
