@@ -7,6 +7,7 @@ nothing of cityframe, so that it starts fast.
 Standard input holds a request as JSON, standard output takes the answer::
 
     {"path", "layer", "encoding", "options", "out", "memory_bytes"}
+    {"path", "memory_bytes"}                          to be told the layers only
     {"layers": [...]}                                 which layers there are, if one must be chosen
     {"layer", "crs", "key", "moments", "geometry", "warnings"}   rows lie in ``out``, Arrow IPC
     {"error": "..."}                                  GDAL's reason why it can't be read
@@ -39,8 +40,10 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
     from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 
     try:
-        layer = request["layer"]
         names = [str(name) for name, _ in pyogrio.list_layers(request["path"])]
+        if "layer" not in request:
+            return {"layers": names}
+        layer = request["layer"]
         if layer not in names:
             if layer or len(names) != 1:
                 return {"layers": names}

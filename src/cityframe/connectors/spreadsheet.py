@@ -58,12 +58,7 @@ def read_spreadsheet(file: ContentFile, feed: Feed) -> SourceTable | None:
             if has_formulas:
                 _check_formulas(path, file.path, sheet, rows)
         except _DAMAGED as error:
-            raise QuarantinedError(
-                found=f"a damaged workbook ({type(error).__name__}: {error})",
-                where=file.path,
-                expected="XLSX as spreadsheet programs write it",
-                remedy="have the source open it and save it again",
-            ) from error
+            raise _damaged(error, file.path) from error
     where = f"{file.path}, sheet {sheet}"
     filled = [row for row in rows if any(value is not None for value in row)]
     if not filled:
@@ -80,6 +75,25 @@ def read_spreadsheet(file: ContentFile, feed: Feed) -> SourceTable | None:
         geometry=None,
         crs=None,
     )
+
+
+def sheet_names(file: ContentFile) -> list[str]:
+    """Return the names of the sheets of a workbook.
+
+    Raises
+    ------
+    QuarantinedError
+        If the workbook is damaged or hostile.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        staged({file.name: file}, Path(folder))
+        path = Path(folder, file.name)
+        _checked_parts(path, file.path)
+        try:
+            with closing(openpyxl.load_workbook(path, read_only=True)) as book:
+                return [str(name) for name in book.sheetnames]
+        except _DAMAGED as error:
+            raise _damaged(error, file.path) from error
 
 
 def _checked_parts(path: Path, where: str) -> bool:
@@ -118,3 +132,12 @@ def _check_formulas(path: Path, where: str, sheet: str, rows: list[Row]) -> None
                         expected="values stored with the formulas",
                         remedy="open the workbook in a spreadsheet program and save it",
                     )
+
+
+def _damaged(error: Exception, where: str) -> QuarantinedError:
+    return QuarantinedError(
+        found=f"a damaged workbook ({type(error).__name__}: {error})",
+        where=where,
+        expected="XLSX as spreadsheet programs write it",
+        remedy="have the source open it and save it again",
+    )

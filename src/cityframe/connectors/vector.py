@@ -92,6 +92,24 @@ def read_vector(dataset: Dataset, feed: Feed) -> SourceTable | None:
     return _source_table(table, answer, dataset, feed)
 
 
+def layer_names(dataset: Dataset) -> list[str]:
+    """Return the names of the layers of a vector file, whatever they hold.
+
+    Raises
+    ------
+    QuarantinedError
+        If GDAL can't read the file, or it is hostile.
+    """
+    kind = VECTOR_FORMATS[dataset.suffix]
+    with tempfile.TemporaryDirectory() as folder:
+        staged(dataset.members, Path(folder), copied=kind.is_copied)
+        path = Path(folder, next(iter(dataset.members)).split("/")[0])
+        _refuse_references(dataset)
+        request = {"path": str(path), "memory_bytes": READER_MEMORY_BYTES}
+        names: list[str] = _answer(request, kind.drivers, dataset.path)["layers"]
+    return names
+
+
 def _source_table(
     table: pa.Table, answer: dict[str, Any], dataset: Dataset, feed: Feed
 ) -> SourceTable:
@@ -148,7 +166,7 @@ def _answer(request: dict[str, Any], drivers: tuple[str, ...], where: str) -> di
             expected=f"a file that {' or '.join(drivers)} reads within {READER_MEMORY_BYTES} bytes",
             remedy="have the source export it again",
         )
-    place = json.dumps(f"{Path(request['out']).parent}/")[1:-1]
+    place = json.dumps(f"{Path(request['path']).parent}/")[1:-1]
     answer: dict[str, Any] = json.loads(done.stdout.replace(place, ""))
     if "error" in answer:
         raise QuarantinedError(

@@ -28,6 +28,7 @@ from cityframe.pipeline.current import current_layer, removal_history
 from cityframe.pipeline.features import features_of_findings
 from cityframe.pipeline.frames_on_disk import write_frame, write_table
 from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.received import received_of
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
 from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
@@ -122,7 +123,8 @@ def _take_in_delivery(intake: _Intake) -> None:
 
 def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None:
     city, delivery, source = intake.city, intake.delivery, intake.source
-    tables = read_tables(city.archive.files(delivery.id), source, feed)
+    files = city.archive.files(delivery.id)
+    tables = read_tables(files, source, feed)
     if not tables:
         return None
     layer = city.workspace.layer(feed.layer)
@@ -145,6 +147,9 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         previous=None,
         changes=None,
         as_of=pd.Timestamp(delivery.observed_at).to_pydatetime(),
+        received=received_of(
+            tables, files, source=source, feed=feed, delivery=delivery, rules=intake.rules
+        ),
     )
     at_fault = _said_to_be_so(conformed.frame)["record"].iloc[sorted(checked.returned_records)]
     is_returned = conformed.frame["record"].isin(at_fault).to_numpy()

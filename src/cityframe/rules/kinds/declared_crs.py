@@ -104,23 +104,23 @@ def _look(corners: Corners, system: CoordinateSystem) -> Words | None:
     """Return what coordinates look like that do not lie where their system is meant for."""
     if _is_inside(corners, system):
         return None
-    zone = np.array([np.floor(corners[0, 0] / _ZONE_M) * _ZONE_M, 0.0])
-    own_zone = np.array([np.floor(_false_easting(system) / _ZONE_M) * _ZONE_M, 0.0])
-    looks = [
-        (corners[:, ::-1], "axes look exchanged", "坐标轴疑似互换"),
+    zone, own_zone = (
+        np.array([np.floor(easting / _ZONE_M) * _ZONE_M, 0.0])
+        for easting in (corners[0, 0], _false_easting(system))
+    )
+    exchanged = corners[:, ::-1], "axes look exchanged", "坐标轴疑似互换"
+    as_metres = [
+        exchanged,
         (corners * 1000, "coordinates look like kilometres", "坐标单位疑似千米"),
         (corners / 1000, "coordinates look like millimetres", "坐标单位疑似毫米"),
         (corners - zone, "eastings carry a zone number", "横坐标疑似带有带号"),
         (corners + own_zone, "eastings lack their zone number", "横坐标疑似缺少带号"),
     ]
-    if system.crs.is_projected:
-        if (np.abs(corners) <= _WHOLE_CIRCLE).all():
-            return Words("coordinates look like degrees", "坐标单位疑似度")
-        for changed, en, zh in looks:
-            if _is_inside(changed, system):
-                return Words(en, zh)
-    elif _is_inside(corners[:, ::-1], system):
-        return Words(*looks[0][1:])
+    if system.crs.is_projected and (np.abs(corners) <= _WHOLE_CIRCLE).all():
+        return Words("coordinates look like degrees", "坐标单位疑似度")
+    for changed, en, zh in as_metres if system.crs.is_projected else [exchanged]:
+        if _is_inside(changed, system):
+            return Words(en, zh)
     x, y = corners.mean(axis=0)
     return Words(
         f"coordinates around {x:.10g}, {y:.10g} lie outside the area of use",
@@ -137,7 +137,8 @@ def _is_inside(corners: Corners, system: CoordinateSystem) -> bool:
 
 def _false_easting(system: CoordinateSystem) -> float:
     conversion = system.crs.coordinate_operation
-    values = [one.value for one in conversion.params if one.name == "False easting"]
+    parameters = [] if conversion is None else conversion.params
+    values = [one.value for one in parameters if one.name == "False easting"]
     return float(values[0]) if values else 0.0
 
 
