@@ -128,7 +128,7 @@ def unit_scores(
     counts = counted.groupby(["unit", "element", "class"]).size()
     spoken_of = [name for name in scheme.elements if name in set(element_by_rule.values())]
     if inspected is not None:
-        counts = counts.add(inspected, fill_value=0)
+        counts = counts.add(inspected, fill_value=0) if len(inspected) else counts
         spoken_of = list(scheme.elements)
     named = sorted({*units, *finding_units.tolist()})
     return tuple(_unit_score(layer, unit, scheme, spoken_of, counts, gross) for unit in named)
