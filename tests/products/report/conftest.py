@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import geopandas as gpd
 import numpy as np
@@ -545,13 +545,43 @@ def make_sample(count: int = 420, *, parcels: int | None = None) -> Sample:
     )
     every = gpd.GeoDataFrame(pd.concat(findings, ignore_index=True), geometry="geometry", crs=CRS)
     review = every.loc[every["rule"] == "parcel.registered_area", "finding_id"]
+    waived = frozenset(review.iloc[: max(1, len(review) // 12)])
+    every = _over_cycles(every, waived)
     return Sample(
         report=make_report(failed),
         findings={CRS: every},
         features={name: pd.concat(parts, ignore_index=True) for name, parts in features.items()},
         context=_context(grid),
         layers=LAYERS,
-        waived=frozenset(review.iloc[: max(1, len(review) // 12)]),
+        waived=waived,
+    )
+
+
+def _over_cycles(every: gpd.GeoDataFrame, waived: frozenset[str]) -> gpd.GeoDataFrame:
+    number = np.arange(len(every))
+    state = np.array(["persisting", "new", "new", "come-back"])[number % 4]
+    first = np.array(["district-2026-08", "district-2026-11", "district-2026-11"] * 2)[number % 4]
+    words = {"overlaps": "重叠", "registered": "登记", "computed": "图形", "is null": "为空"}
+    found = every["found"]
+    for english, chinese in words.items():
+        found = found.str.replace(english, chinese)
+    return every.assign(
+        found_zh=found,
+        expected_zh=every["expected"].str.replace("no overlap above", "重叠不超过"),
+        waiver=np.where(every["finding_id"].isin(waived), "w-2026-114", ""),
+        state=state,
+        first_seen=first,
+    ).astype({"waiver": "str", "state": "str", "first_seen": "str"})
+
+
+def as_fixed(frame: gpd.GeoDataFrame, count: int) -> gpd.GeoDataFrame:
+    """Return copies of findings that this cycle does not meet any more."""
+    gone = frame[frame["uid"] != ""].iloc[:count].copy()
+    return gone.assign(
+        finding_id="fixed-" + gone["finding_id"],
+        state="fixed",
+        waiver="",
+        first_seen="district-2026-09",
     )
 
 
@@ -722,6 +752,7 @@ def make_report(failed: Mapping[str, int]) -> Report:
             "parcel.overlap: 46 of 24816 records fail, none tolerated",
             "pipe.dangle: 25 of 24816 records fail, none tolerated",
         ),
+        time_zone="Asia/Shanghai",
     )
 
 
@@ -802,3 +833,10 @@ def sample() -> Sample:
 def sample_of() -> Callable[..., Sample]:
     """Return the maker of samples of any size."""
     return make_sample
+
+
+@pytest.fixture
+def with_fixed(sample: Sample) -> Sample:
+    """Return the district with six findings that are fixed since the cycle before."""
+    (frame,) = sample.findings.values()
+    return replace(sample, findings={**sample.findings, "fixed": as_fixed(frame, 6)})

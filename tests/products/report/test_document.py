@@ -56,7 +56,7 @@ def test_report_fits_its_schema(sample, totals):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("format",), "cityframe-report/2"),
+        (("format",), "cityframe-report/3"),
         (("report", "results", 0, "status"), "perhaps"),
         (("report", "unknown"), 1),
         (("findings", "total"), "many"),
@@ -80,8 +80,8 @@ def test_published_schema_is_current():
 
 
 def test_damaged_report_is_an_integrity_error():
-    with pytest.raises(IntegrityError, match=r"cycle-7/report\.json.*cityframe-report/1"):
-        read_report(b'{"format": "cityframe-report/1"}', where="cycle-7/report.json")
+    with pytest.raises(IntegrityError, match=r"cycle-7/report\.json.*cityframe-report/2"):
+        read_report(b'{"format": "cityframe-report/2"}', where="cycle-7/report.json")
 
 
 def test_totals_have_every_gate_and_class_even_without_findings(sample):
@@ -89,6 +89,8 @@ def test_totals_have_every_gate_and_class_even_without_findings(sample):
     assert totals == FindingTotals(
         total=0,
         waived=0,
+        fixed=0,
+        by_state={"new": 0, "persisting": 0, "come-back": 0, "fixed": 0},
         open_by_gate={"block": 0, "review": 0, "note": 0},
         open_by_class={"A": 0, "B": 0, "C": 0, "D": 0},
         digest=totals.digest,

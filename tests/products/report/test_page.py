@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from cityframe.products.report import write_report
+from cityframe.products.report.packing import unpacked
 from cityframe.products.report.page import SCRIPTS, words
 
 TEMPLATES = resources.files("cityframe.products.report") / "templates"
@@ -136,12 +137,11 @@ def test_hostile_texts_stay_texts(sample, pages):
         findings={"one": frame},
         features=features,
     )["en"]
-    assert len(page.all("script")) == 2
+    assert len(page.all("script")) == 2 + 4, "data, packs and the one script"
     assert page.open == []
     assert not page.all("img")
     assert HOSTILE.replace("\u2028", " ") in page.text
-    data = json.loads(page.raw["report-data"])
-    assert data["findings"]["found"]["values"] == [HOSTILE]
+    assert unpacked(page.raw["pack-texts"])["found"]["values"] == [HOSTILE]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,8 @@ def test_page_says_what_the_reader_must_know(pages, language, expected):
         "王敏",
         "sensor_network",
         "ISO 19157:2013",
-        "2026-11-21 22:31 UTC",
+        "2026-11-22 06:31",
+        "Asia/Shanghai (UTC+08:00)",
     ]:
         assert text in page.text
 
@@ -173,11 +174,14 @@ def test_decision_over_another_candidate_is_marked(pages):
 
 
 def test_all_findings_stand_in_the_data(sample, pages):
-    data = json.loads(pages()["zh"].raw["report-data"])
+    page = pages()["zh"]
+    data = json.loads(page.raw["report-data"])
+    columns = unpacked(page.raw["pack-findings"])
     (frame,) = sample.findings.values()
-    assert data["findings"]["n"] == len(frame)
-    assert set(data["findings"]["id"]) == set(frame["finding_id"])
-    assert len(data["findings"]["waived"]) == len(sample.waived)
+    assert (data["count"], data["total"]) == (len(frame), len(frame))
+    assert columns["n"] == len(frame)
+    assert set(columns["id"]) == set(frame["finding_id"])
+    assert len(columns["waived"]) == len(sample.waived)
     assert data["maps"] == [
         {
             "crs": "EPSG:4547",
@@ -202,7 +206,22 @@ def test_layers_in_two_crs_have_a_map_each(sample, pages):
     data = json.loads(page.raw["report-data"])
     assert [one["crs"] for one in data["maps"]] == ["EPSG:4547", "EPSG:4526"]
     assert {one["name"]: one["map"] for one in data["layers"]}["pipe"] == 1
-    assert len(data["findings"]["places"]) == 2
+    assert len(unpacked(page.raw["pack-findings"])["places"]) == 2
+
+
+@pytest.mark.parametrize(("language", "column"), [("zh", "found_zh"), ("en", "found")])
+def test_findings_are_told_in_the_language_of_the_page(sample, pages, language, column):
+    texts = unpacked(pages()[language].raw["pack-texts"])["found"]
+    (frame,) = sample.findings.values()
+    assert set(texts["values"] if isinstance(texts, dict) else texts) == set(frame[column])
+
+
+def test_fixed_findings_are_listed_and_do_not_count_as_found(sample, with_fixed, pages):
+    page = pages(findings=with_fixed.findings)["en"]
+    (frame,) = sample.findings.values()
+    data = json.loads(page.raw["report-data"])
+    assert (data["count"], data["total"]) == (len(frame) + 6, len(frame))
+    assert unpacked(page.raw["pack-findings"])["state"].count(4) == 6
 
 
 @pytest.mark.parametrize(

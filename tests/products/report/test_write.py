@@ -4,7 +4,10 @@ from cityframe.errors import DeclarationError
 from cityframe.products.report import read_report, report_digest, write_report
 from cityframe.products.report import write as module
 
-FILES = ["findings.geojson", "findings.gpkg", "report.en.html", "report.json", "report.zh.html"]
+FILES = [
+    "findings.csv", "findings.geojson", "findings.gpkg", "quality.xml", "report.en.html",
+    "report.json", "report.zh.html",
+]  # fmt: skip
 
 
 def contents(folder):
@@ -28,8 +31,10 @@ def test_equal_input_gives_equal_bytes(sample_of, tmp_path):
 
 def test_new_report_replaces_the_old_one(sample, tmp_path):
     folder = tmp_path / "report"
-    before = write_report(folder, sample.report, **{**sample.arguments, "waived": frozenset()})
-    after = write_report(folder, sample.report, **sample.arguments)
+    (frame,) = sample.findings.values()
+    before = write_report(folder, sample.report, **sample.arguments)
+    more = {**sample.arguments, "waived": sample.waived | {frame["finding_id"].iloc[0]}}
+    after = write_report(folder, sample.report, **more)
     assert before.digest != after.digest
     assert report_digest((folder / "report.json").read_bytes()) == after.digest
     assert [path.name for path in tmp_path.iterdir()] == ["report"]

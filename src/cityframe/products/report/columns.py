@@ -4,7 +4,7 @@ All coordinates of a block are one run: whole units from the map's origin, each 
 to the one before. ``docs/formats/report.md`` has the form; ``templates/data.js`` reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,13 @@ class Grid:
     unit_m: float
 
 
-def text_column(values: Sequence[Any]) -> list[Any] | dict[str, list[Any]]:
+def text_column(values: Iterable[Any]) -> list[Any] | dict[str, list[Any]]:
     """Return a column as it is, or as distinct values and places where that is shorter."""
+    values = list(values)
     places: dict[Any, int] = {}
     at = [places.setdefault(value, len(places)) for value in values]
     if 2 * len(places) > len(values):
-        return list(values)
+        return values
     return {"values": list(places), "at": at}
 
 

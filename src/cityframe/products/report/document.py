@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from cityframe.errors import IntegrityError
 from cityframe.model.report import LayerAccount, LayerChanges, Report
 
-Format = Literal["cityframe-report/1"]
-FORMAT: Format = "cityframe-report/1"
+Format = Literal["cityframe-report/2"]
+FORMAT: Format = "cityframe-report/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,12 @@ class FindingTotals:
     Attributes
     ----------
     total, waived : int
-        All findings, and those of them that are accepted.
+        All findings, and those of them that are accepted. What is fixed counts in neither.
+    fixed : int
+        What a cycle before found and this one does not.
+    by_state : mapping of str to int
+        All findings by `FindingState`, fixed ones too; what was compared with no cycle before
+        is in none.
     open_by_gate, open_by_class : mapping of str to int
         The findings that are not waived, by gate and by defect class.
     digest : str
@@ -32,6 +37,8 @@ class FindingTotals:
 
     total: int
     waived: int
+    fixed: int
+    by_state: Mapping[str, int]
     open_by_gate: Mapping[str, int]
     open_by_class: Mapping[str, int]
     digest: str

@@ -1,8 +1,9 @@
 """The findings for other programs: a GeoPackage with their exact places, and GeoJSON."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,14 +15,36 @@ from pyproj import Transformer
 
 from cityframe.model.finding import FINDING_COLUMNS
 from cityframe.products.report.columns import GeometryArray
+from cityframe.products.report.field_titles import FIELD_TITLES, both
 from cityframe.products.report.listing import Listing
+from cityframe.products.report.qgis_style import STYLE_NAME, style_qml
 
-COLUMNS = (*(name for name in FINDING_COLUMNS if name != "geometry"), "is_waived")
+COLUMNS = (
+    *(name for name in FINDING_COLUMNS if name != "geometry"), "is_waived", "is_fixed",
+)  # fmt: skip
 _DIMENSIONS = (
     ("point", 0, "MultiPoint"),
     ("line", 1, "MultiLineString"),
     ("polygon", 2, "MultiPolygon"),
 )
+_SCHEMA_EXTENSION = """
+CREATE TABLE IF NOT EXISTS gpkg_extensions (table_name TEXT, column_name TEXT,
+  extension_name TEXT NOT NULL, definition TEXT NOT NULL, scope TEXT NOT NULL,
+  CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+CREATE TABLE gpkg_data_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT,
+  title TEXT, description TEXT, mime_type TEXT, constraint_name TEXT,
+  CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
+  CONSTRAINT gdc_tn UNIQUE (table_name, name));
+CREATE TABLE gpkg_data_column_constraints (constraint_name TEXT NOT NULL,
+  constraint_type TEXT NOT NULL, value TEXT, min NUMERIC, min_is_inclusive BOOLEAN,
+  max NUMERIC, max_is_inclusive BOOLEAN, description TEXT,
+  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value));
+INSERT INTO gpkg_extensions VALUES
+  ('gpkg_data_columns', NULL, 'gpkg_schema',
+   'http://www.geopackage.org/spec121/#extension_schema', 'read-write'),
+  ('gpkg_data_column_constraints', NULL, 'gpkg_schema',
+   'http://www.geopackage.org/spec121/#extension_schema', 'read-write');
+"""
 _DEGREE_DECIMALS = 8  # about a millimetre
 
 
@@ -42,7 +65,10 @@ def write_geopackage(path: Path, listing: Listing, *, written_at: str) -> None:
     ``findings`` for those without a place; a table without rows is left out, but for
     ``findings``. Where layers have several CRSs, a spatial table's name ends in the code
     (``findings_point_epsg_4547``). Of a mixed collection, the parts of highest dimension stand.
+    ``layer_styles`` has the style with which QGIS shows each spatial table, and
+    ``gpkg_data_columns`` the titles of the columns in both languages.
     """
+    styles: dict[str, str] = {}
     table, geometry = listing.table, listing.geometry
     dimension = shapely.get_dimensions(geometry)
     placed = ~shapely.is_missing(geometry)
@@ -60,13 +86,54 @@ def write_geopackage(path: Path, listing: Listing, *, written_at: str) -> None:
                         geometry=_multi(geometry[chosen], wanted),
                         crs=code,
                     )
+                    layer = f"findings_{name}{suffix}"
+                    styles[layer] = style_qml(name)
                     pyogrio.write_dataframe(
-                        frame,
-                        path,
-                        layer=f"findings_{name}{suffix}",
-                        driver="GPKG",
-                        geometry_type=geometry_type,
+                        frame, path, layer=layer, driver="GPKG", geometry_type=geometry_type
                     )
+        _write_styles(path, styles, written_at)
+    _write_titles(path, ["findings", *styles])
+
+
+def _write_styles(path: Path, styles: dict[str, str], written_at: str) -> None:
+    # the table as QGIS itself makes it when a style is saved to the database
+    if not styles:
+        return
+    rows = pd.DataFrame(
+        {
+            "f_table_catalog": "",
+            "f_table_schema": "",
+            "f_table_name": list(styles),
+            "f_geometry_column": "geom",
+            "styleName": STYLE_NAME,
+            "styleQML": list(styles.values()),
+            "styleSLD": "",
+            "useAsDefault": True,
+            "description": "缺陷类别 defect class",
+            "owner": "",
+            "ui": "",
+            "update_time": pd.Timestamp(written_at).tz_convert("UTC").floor("s"),
+        }
+    )
+    pyogrio.write_dataframe(
+        rows, path, layer="layer_styles", driver="GPKG", layer_options={"FID": "id"}
+    )
+
+
+def _write_titles(path: Path, tables: list[str]) -> None:
+    """Write the titles of the columns by GeoPackage's schema extension."""
+    titles = [
+        (table, name, both(FIELD_TITLES[name]), both(FIELD_TITLES[name]))
+        for table in tables
+        for name in COLUMNS
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(_SCHEMA_EXTENSION)
+        connection.executemany(
+            "INSERT INTO gpkg_data_columns (table_name, column_name, name, title)"
+            " VALUES (?, ?, ?, ?)",
+            titles,
+        )
 
 
 def geojson_bytes(listing: Listing) -> bytes:

@@ -7,17 +7,31 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import shapely
 
 from cityframe.errors import DeclarationError
-from cityframe.model.finding import FINDING_COLUMNS, DefectClass, Gate
+from cityframe.model.finding import FINDING_COLUMNS, DefectClass, FindingState, Gate
 from cityframe.model.layer import Layer
 from cityframe.products.report.columns import GeometryArray, finite
 from cityframe.products.report.document import FindingTotals
 
 TEXT_COLUMNS = tuple(name for name in FINDING_COLUMNS if name not in ("record", "geometry"))
-_ORDER = ["gate_rank", "defect_class", "layer", "rule", "finding_id", "delivery", "record"]
+SINCE_STATES = (
+    "found_zh", "expected_zh", "partner", "rule_version", "waiver", "state", "first_seen",
+)  # fmt: skip
+"""Columns that frames written before findings had a state over cycles do not have."""
+_ORDER = [
+    "is_fixed",
+    "gate_rank",
+    "defect_class",
+    "layer",
+    "rule",
+    "finding_id",
+    "delivery",
+    "record",
+]
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,8 @@ class Listing:
     ----------
     table : DataFrame, n rows
         `FINDING_COLUMNS` without the geometry (texts never null, ``record`` is ``Int64``), and
-        ``is_waived``, ``crs``; RangeIndex. Order: gate, defect class, layer, rule, identity.
+        ``is_waived``, ``is_fixed``, ``crs``; RangeIndex. Order: what is fixed last, then gate,
+        defect class, layer, rule, identity.
     geometry : ndarray of shapely geometries, n
         The places, each in the CRS of its row; None where a finding has no place, or one with
         coordinates that are not finite.
@@ -50,7 +65,7 @@ def list_findings(
     findings : mapping of str to GeoDataFrame
         Frames with the columns of `FINDING_COLUMNS`, one for each CRS; the keys do not matter.
     waived : frozenset of str
-        Identities of the accepted findings.
+        Identities of the accepted findings, besides those that name their waiver.
 
     Raises
     ------
@@ -66,11 +81,13 @@ def list_findings(
         geometries.append(_places(frame))
     if not any(len(part) for part in parts):
         columns = {column: pd.Series(dtype="str") for column in (*TEXT_COLUMNS, "crs")}
-        columns |= {"record": pd.Series(dtype="Int64"), "is_waived": pd.Series(dtype="bool")}
+        columns |= {"record": pd.Series(dtype="Int64")}
+        columns |= {name: pd.Series(dtype="bool") for name in ("is_waived", "is_fixed")}
         return Listing(pd.DataFrame(columns), np.empty(0, dtype=object))
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     geometry = np.concatenate([one for one in geometries if len(one)])
-    table["is_waived"] = table["finding_id"].isin(waived)
+    table["is_fixed"] = table["state"] == FindingState.FIXED
+    table["is_waived"] = (table["waiver"] != "") | table["finding_id"].isin(waived)
     table["crs"] = table["layer"].map({name: layer.crs for name, layer in layers.items()})
     rank = {gate.value: place for place, gate in enumerate(Gate)}
     order = table.assign(gate_rank=table["gate"].map(rank)).sort_values(_ORDER, kind="stable").index
@@ -79,12 +96,17 @@ def list_findings(
 
 def finding_totals(listing: Listing) -> FindingTotals:
     """Count the findings and make the digest over them."""
-    still_open = listing.table[~listing.table["is_waived"]]
+    table = listing.table
+    found = table[~table["is_fixed"]]
+    still_open = found[~found["is_waived"]]
+    by_state = table["state"].value_counts()
     by_gate = still_open["gate"].value_counts()
     by_class = still_open["defect_class"].value_counts()
     return FindingTotals(
-        total=len(listing.table),
-        waived=int(listing.table["is_waived"].sum()),
+        total=len(found),
+        waived=int(found["is_waived"].sum()),
+        fixed=len(table) - len(found),
+        by_state={one.value: int(by_state.get(one.value, 0)) for one in FindingState},
         open_by_gate={gate.value: int(by_gate.get(gate.value, 0)) for gate in Gate},
         open_by_class={one.value: int(by_class.get(one.value, 0)) for one in DefectClass},
         digest=_digest(listing),
@@ -92,7 +114,8 @@ def finding_totals(listing: Listing) -> FindingTotals:
 
 
 def _check(name: str, frame: gpd.GeoDataFrame, layers: Mapping[str, Layer]) -> None:
-    missing = [column for column in FINDING_COLUMNS if column not in frame.columns]
+    needed = [column for column in FINDING_COLUMNS if column not in SINCE_STATES]
+    missing = [column for column in needed if column not in frame.columns]
     if missing:
         raise DeclarationError(
             where=f"findings of {name}",
@@ -118,9 +141,18 @@ def _check(name: str, frame: gpd.GeoDataFrame, layers: Mapping[str, Layer]) -> N
 
 
 def _plain(frame: gpd.GeoDataFrame) -> pd.DataFrame:
-    texts = {column: frame[column].astype("str").fillna("").to_numpy() for column in TEXT_COLUMNS}
+    texts = {column: _texts(frame, column) for column in TEXT_COLUMNS}
     record = frame["record"].astype("Int64").to_numpy()
     return pd.DataFrame({**texts, "record": record}).astype({"record": "Int64"})
+
+
+def _texts(frame: gpd.GeoDataFrame, column: str) -> npt.NDArray[np.object_]:
+    # where a text was not written in Chinese, the English one stands for it
+    name = column if column in frame.columns else column.removesuffix("_zh")
+    if name not in frame.columns:
+        return np.full(len(frame), "", dtype=object)
+    texts: npt.NDArray[np.object_] = frame[name].astype("str").fillna("").to_numpy(dtype=object)
+    return texts
 
 
 def _places(frame: gpd.GeoDataFrame) -> GeometryArray:

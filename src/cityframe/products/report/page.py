@@ -5,9 +5,10 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from importlib import resources
+from zoneinfo import ZoneInfo
 
 import jinja2
 import yaml
@@ -16,7 +17,7 @@ from cityframe.model.layer import Layer
 from cityframe.model.report import Report
 from cityframe.model.text import Title
 from cityframe.products.report.document import FindingTotals
-from cityframe.products.report.payload import Language, PageData, page_json
+from cityframe.products.report.payload import Language, PageData, page_json, page_packs
 from cityframe.products.report.sections import View
 
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -47,6 +48,7 @@ def render_page(content: PageContent, language: Language) -> str:
     text nodes. The content security policy allows the page's own style and script by their
     digests, and nothing else.
     """
+    report = content.report
     other: Language = "en" if language == "zh" else "zh"
     catalogue = words(language)
     style, script = _style(), _script()
@@ -69,7 +71,7 @@ def render_page(content: PageContent, language: Language) -> str:
             name=name,
             say=say,
             word=word,
-            report=content.report,
+            report=report,
             totals=content.totals,
             view=content.view,
             other_page=page_name(other),
@@ -77,7 +79,11 @@ def render_page(content: PageContent, language: Language) -> str:
             policy=_policy(style, script),
             style=style,
             script=script,
-            data=page_json(content.data, content.report, content.layers, catalogue, language),
+            zone=local_times(report.time_zone),
+            data=page_json(
+                content.data, report, content.totals, content.layers, catalogue, language
+            ),
+            packs=page_packs(content.data, language),
         )
     )
 
@@ -133,7 +139,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        {"grouped": _grouped, "signed": _signed, "bytes": _bytes, "utc": _utc}
+        {"grouped": _grouped, "signed": _signed, "bytes": _bytes, "share": _share}
     )
     return environment
 
@@ -146,6 +152,10 @@ def _signed(number: int) -> str:
     return f"{number:+,}".replace("-", "−") if number else "0"
 
 
+def _share(part: float | None) -> str:
+    return "–" if part is None else f"{100 * part:.2f} %"
+
+
 def _bytes(size: int) -> str:
     value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:
@@ -153,12 +163,28 @@ def _bytes(size: int) -> str:
     return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
-def _utc(text: str) -> str:
-    # the page's script turns it into the reader's own zone; without script it stays in UTC
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    if moment.tzinfo is None:
-        return text
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+@dataclass(frozen=True, slots=True)
+class LocalTimes:
+    """Writes times as the clock of a time zone shows them."""
+
+    zone: ZoneInfo
+
+    def __call__(self, text: str) -> str:
+        """Return an ISO 8601 time as date, hour and minute; what is no time as it is."""
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return text
+        if moment.tzinfo is None:
+            return text
+        return f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    def name(self, text: str) -> str:
+        """Return the zone with its offset at a time: ``Asia/Shanghai, UTC+08:00``."""
+        offset = datetime.fromisoformat(text).astimezone(self.zone).strftime("%z")
+        return f"{self.zone.key} (UTC{offset[:3].replace('-', '−')}:{offset[3:]})"
+
+
+def local_times(time_zone: str) -> LocalTimes:
+    """Return the writer of times in a zone of the IANA database."""
+    return LocalTimes(ZoneInfo(time_zone))

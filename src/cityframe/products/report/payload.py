@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyproj
 
-from cityframe.model.finding import DefectClass, Gate
+from cityframe.model.finding import DefectClass, FindingState, Gate
 from cityframe.model.layer import Layer
 from cityframe.model.report import Report, RuleResult
 from cityframe.model.text import Title
@@ -22,6 +22,7 @@ from cityframe.products.report.columns import (
     grid_over,
     text_column,
 )
+from cityframe.products.report.document import FindingTotals
 from cityframe.products.report.feature_columns import (
     DistinctFeatures,
     check_crs,
@@ -30,6 +31,7 @@ from cityframe.products.report.feature_columns import (
     feature_columns,
 )
 from cityframe.products.report.listing import Listing
+from cityframe.products.report.packing import packed
 
 Language = Literal["zh", "en"]
 Frames = Mapping[str, gpd.GeoDataFrame]
@@ -39,11 +41,20 @@ _FINEST_UNIT_M = 0.001
 
 @dataclass(frozen=True)
 class PageData:
-    """What both language versions of the page share, ready to be written."""
+    """What both language versions of the page share; the large parts packed.
 
-    findings: dict[str, Any]
-    features: dict[str, Any]
-    context: tuple[dict[str, Any], ...]
+    Attributes
+    ----------
+    packs : mapping of str to str
+        ``findings``, ``features``, ``context``: packed parts; nothing where there is none.
+    texts : DataFrame
+        ``found``, ``expected``, ``found_zh``, ``expected_zh`` of the findings.
+    """
+
+    packs: Mapping[str, str]
+    texts: pd.DataFrame
+    count: int
+    context: tuple[str, ...]
     maps: tuple[dict[str, Any], ...]
     layers: tuple[str, ...]
     map_of_layer: Mapping[str, int]
@@ -80,17 +91,24 @@ def page_data(
     grids = {code: _grid(code, codes, listing, kept, context, layers) for code in order}
     map_of = {name: order.index(code) for name, code in codes.items()}
     rules, deliveries = _names(listing.table["rule"]), _names(listing.table["delivery"])
+    background = [
+        {
+            "layer": name,
+            "map": map_of[name],
+            "block": encode_geometries(context[name].geometry.to_numpy(), grids[codes[name]]),
+        }
+        for name in sorted(context)
+    ]
+    parts = {
+        "findings": _findings(listing, names, rules, deliveries, grids),
+        "features": feature_columns(kept, names, listing, layers, grids),
+        "context": background,
+    }
     return PageData(
-        findings=_findings(listing, names, rules, deliveries, grids),
-        features=feature_columns(kept, names, listing, layers, grids),
-        context=tuple(
-            {
-                "layer": name,
-                "map": map_of[name],
-                "block": encode_geometries(context[name].geometry.to_numpy(), grids[codes[name]]),
-            }
-            for name in sorted(context)
-        ),
+        packs={name: packed(part) for name, part in parts.items()} if len(listing.table) else {},
+        texts=listing.table[["found", "expected", "found_zh", "expected_zh"]],
+        count=len(listing.table),
+        context=tuple(sorted(context)),
         maps=tuple(_map(code, grids[code]) for code in order),
         layers=names,
         map_of_layer=map_of,
@@ -99,29 +117,37 @@ def page_data(
     )
 
 
+def page_packs(data: PageData, language: Language) -> dict[str, str]:
+    """Return the packed parts of the page in one language."""
+    if not data.count:
+        return {}
+    suffix = "_zh" if language == "zh" else ""
+    texts = {name: text_column(data.texts[name + suffix]) for name in ("found", "expected")}
+    return {**data.packs, "texts": packed(texts)}
+
+
 def page_json(
     data: PageData,
     report: Report,
+    totals: FindingTotals,
     layers: Mapping[str, Layer],
     words: Mapping[str, str],
     language: Language,
 ) -> str:
-    """Return the page's data in one language as JSON that is safe inside a ``script`` element."""
+    """Return the page's small data in one language as JSON that is safe in a ``script`` element."""
     results = {result.rule: result for result in report.results}
     titles = {one.layer: one.title for one in report.changes}
+    sources = {one.delivery.id: one.source_title for one in report.deliveries}
     plain = {
         "language": language,
         "words": dict(words),
+        "count": data.count,
+        "total": totals.total,
         "maps": data.maps,
         "layers": [_layer(layers[name], data.map_of_layer[name], language) for name in data.layers],
         "rules": [_rule(name, results.get(name), language) for name in data.rules],
-        "deliveries": data.deliveries,
-        "findings": data.findings,
-        "features": data.features,
-        "context": [
-            {**one, "title": _title_of(one["layer"], layers, titles, language)}
-            for one in data.context
-        ],
+        "deliveries": [_delivery(one, sources.get(one), language) for one in data.deliveries],
+        "contextTitles": {name: _title_of(name, layers, titles, language) for name in data.context},
     }
     text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
@@ -146,11 +172,12 @@ def _findings(
         "gate": _places(table["gate"], [gate.value for gate in Gate]),
         "class": _places(table["defect_class"], [one.value for one in DefectClass]),
         "delivery": _places(table["delivery"], deliveries),
+        "state": _places(table["state"], ["", *FindingState]),
         "record": text_column([None if pd.isna(one) else int(one) for one in record]),
         "waived": np.flatnonzero(table["is_waived"].to_numpy()).tolist(),
         **{
             name: text_column(table[name].tolist())
-            for name in ("uid", "source_key", "other", "found", "expected")
+            for name in ("uid", "source_key", "other", "rule_version", "waiver", "first_seen")
         },
         "places": [
             encode_geometries(_only(listing.geometry, (table["crs"] == code).to_numpy()), grid)
@@ -203,14 +230,13 @@ def _layer(layer: Layer, map_number: int, language: Language) -> dict[str, Any]:
 
 def _rule(name: str, result: RuleResult | None, language: Language) -> dict[str, Any]:
     if result is None:
-        return {"id": name, "title": name, "measure": "", "version": None}
+        return {"id": name, "title": name, "measure": ""}
     measure = f"{result.measure.register} · {result.measure.id} · {result.measure.name}"
-    return {
-        "id": name,
-        "title": getattr(result.title, language),
-        "measure": measure,
-        "version": result.version,
-    }
+    return {"id": name, "title": getattr(result.title, language), "measure": measure}
+
+
+def _delivery(name: str, title: Title | None, language: Language) -> dict[str, str]:
+    return {"id": name, "title": f"{getattr(title, language)} · {name}" if title else name}
 
 
 def _title_of(

@@ -14,12 +14,15 @@ from cityframe.model.layer import Layer
 from cityframe.model.report import Report
 from cityframe.products.report.document import report_bytes, report_digest
 from cityframe.products.report.exchange import geojson_bytes, write_geopackage
+from cityframe.products.report.iso19157 import quality_xml
 from cityframe.products.report.listing import finding_totals, list_findings
+from cityframe.products.report.mending_list import mending_csv
 from cityframe.products.report.page import LANGUAGES, PageContent, page_name, render_page
 from cityframe.products.report.payload import page_data
 from cityframe.products.report.sections import report_view
 
-JSON_NAME, GEOPACKAGE_NAME, GEOJSON_NAME = "report.json", "findings.gpkg", "findings.geojson"
+JSON_NAME, QUALITY_NAME = "report.json", "quality.xml"
+GEOPACKAGE_NAME, GEOJSON_NAME, CSV_NAME = "findings.gpkg", "findings.geojson", "findings.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class ReportFiles:
     json: Path
     geopackage: Path
     geojson: Path
+    csv: Path
+    quality: Path
     digest: str
 
 
@@ -50,7 +55,7 @@ def write_report(
     layers: Mapping[str, Layer],
     waived: frozenset[str] = frozenset(),
 ) -> ReportFiles:
-    """Write the pages, ``report.json`` and the findings for other programs.
+    """Write the pages, ``report.json``, ``quality.xml`` and the findings for other programs.
 
     The files are made in a folder beside, which then takes the place of ``folder`` by a rename:
     whoever looks sees the old report or the new one. Equal input gives equal bytes in every file.
@@ -70,7 +75,7 @@ def write_report(
     layers : mapping of str to Layer
         Contracts of all layers concerned; their order is the order of the page.
     waived : frozenset of str
-        Identities of findings that are accepted.
+        Identities of findings that are accepted, besides those that name their waiver.
 
     Raises
     ------
@@ -92,6 +97,8 @@ def write_report(
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         (made / JSON_NAME).write_bytes(document)
+        (made / QUALITY_NAME).write_bytes(quality_xml(report, layers))
+        (made / CSV_NAME).write_bytes(mending_csv(listing, report, layers))
         (made / GEOJSON_NAME).write_bytes(geojson_bytes(listing))
         write_geopackage(made / GEOPACKAGE_NAME, listing, written_at=report.created_at)
         for language in LANGUAGES:
@@ -108,12 +115,15 @@ def write_report(
         json=folder / JSON_NAME,
         geopackage=folder / GEOPACKAGE_NAME,
         geojson=folder / GEOJSON_NAME,
+        csv=folder / CSV_NAME,
+        quality=folder / QUALITY_NAME,
         digest=report_digest(document),
     )
 
 
 def _check_folder(folder: Path) -> None:
-    own = {JSON_NAME, GEOPACKAGE_NAME, GEOJSON_NAME, *(page_name(one) for one in LANGUAGES)}
+    own = {JSON_NAME, QUALITY_NAME, GEOPACKAGE_NAME, GEOJSON_NAME, CSV_NAME}
+    own |= {page_name(one) for one in LANGUAGES}
     if not folder.exists():
         return
     foreign = sorted(one.name for one in folder.iterdir() if one.name not in own)

@@ -1,22 +1,29 @@
 // One finding in full: what was found, and each feature before and after.
 
-function showDetail(box, i) {
-  const rule = findings.rule(i);
-  const gate = findings.isWaived(i) ? "waived" : findings.gate(i);
-  const head = element("header", { class: `detail-head gate-${gate}` },
+/** Show a finding; its features follow when they are unpacked, then `onPairs` is told. */
+function showDetail(box, i, onPairs) {
+  const rule = findings.rule(i), label = (text) => element("span", { class: "label" }, text);
+  const head = element("header", { class: `detail-head gate-${findings.look(i)}` },
     gateSign(i),
     element("div", {},
       element("h3", {}, rule.title),
       element("p", { class: "detail-labels" },
-        element("span", { class: "label" }, words[`gate_${findings.gate(i)}`]),
-        element("span", { class: "label" }, say("class_is", { class: findings.defectClass(i) })),
-        findings.isWaived(i) ? element("span", { class: "label" }, words.waived) : null)));
+        label(words[`gate_${findings.gate(i)}`]),
+        label(say("class_is", { class: findings.defectClass(i) })),
+        findings.state(i) ? label(words[`finding_${findings.state(i)}`]) : null,
+        findings.isWaived(i) ? label(words.waived) : null)));
   const found = element("dl", { class: "found" },
     element("dt", {}, words.found), element("dd", { class: "is-found" }, findings.found(i)),
     element("dt", {}, words.expected), element("dd", {}, findings.expected(i) || "–"));
-  const pairs = featuresOf(i);
-  box.replaceChildren(head, found, ...featureTables(pairs), facts(i, rule));
-  return pairs;
+  const place = element("div", {});
+  box.replaceChildren(head, found, place, facts(i, rule));
+  const fill = () => {
+    const pairs = featuresOf(i);
+    place.replaceChildren(...featureTables(pairs));
+    onPairs(pairs);
+  };
+  if (features) fill();
+  else loadFeatures().then(() => { if (place.isConnected) fill(); });
 }
 
 function facts(i, rule) {
@@ -32,9 +39,11 @@ function facts(i, rule) {
   add("source_key", findings.sourceKey(i), true);
   add("record", findings.record(i));
   add("delivery", findings.delivery(i), true);
-  add("rule", rule.version === null ? rule.id : `${rule.id} v${rule.version}`, true);
+  add("rule", findings.ruleVersion(i) ? `${rule.id} v${findings.ruleVersion(i)}` : rule.id, true);
   add("measure", rule.measure);
   add("place", middle(i));
+  add("first_seen", findings.firstSeen(i), true);
+  add("waiver", findings.waiver(i), true);
   add("finding_id", findings.id[i], true);
   return element("details", { class: "more", open: "" }, element("summary", {}, words.facts), list);
 }

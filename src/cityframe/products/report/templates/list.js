@@ -1,7 +1,8 @@
 // The list of findings: filters, order, and rows made only for what is on the screen.
 
 const ROW_HEIGHT = 64;
-const NO_FILTER = { q: "", layer: "", rule: "", class: "", delivery: "", gates: [], waived: "", view: false };
+const FILTERS = ["q", "layer", "rule", "class", "delivery", "state", "waived"];
+const NO_FILTER = { ...Object.fromEntries(FILTERS.map((name) => [name, ""])), gates: [], view: false };
 
 class FindingList {
   constructor(box, { onPick }) {
@@ -43,6 +44,8 @@ class FindingList {
       if (filter.class && findings.defectClass(i) !== filter.class) continue;
       if (filter.delivery && findings.delivery(i) !== filter.delivery) continue;
       if (filter.gates.length && !filter.gates.includes(findings.gate(i))) continue;
+      // what is fixed is listed only when asked for
+      if (filter.state ? filter.state !== "all" && findings.state(i) !== filter.state : findings.isFixed(i)) continue;
       if (filter.waived === "no" && findings.isWaived(i)) continue;
       if (filter.waived === "yes" && !findings.isWaived(i)) continue;
       if (filter.view && !isInView(i)) continue;
@@ -64,8 +67,10 @@ class FindingList {
     const key = keys[this.order];
     this.rows = this.chosen.slice();
     if (key) {
+      // titles in the order of the language; identifiers, which may be very many, by their code
       const collator = new Intl.Collator(report.language, { numeric: true });
-      const names = [...new Set(Array.from(this.chosen, key))].sort(collator.compare);
+      const names = [...new Set(Array.from(this.chosen, key))];
+      names.sort(this.order === "uid" ? undefined : collator.compare);
       const rank = new Map(names.map((name, place) => [name, place]));
       this.rows.sort((a, b) => rank.get(key(a)) - rank.get(key(b)) || a - b);
     }
@@ -97,7 +102,7 @@ class FindingList {
   }
 
   row(i, place) {
-    const row = element("div", { class: `row gate-${findings.isWaived(i) ? "waived" : findings.gate(i)}` });
+    const row = element("div", { class: `row gate-${findings.look(i)}` });
     row.id = `row-${i}`;
     row.dataset.finding = i;
     row.style.top = `${place * ROW_HEIGHT}px`;
@@ -105,16 +110,17 @@ class FindingList {
     row.setAttribute("aria-selected", String(i === this.selected));
     row.setAttribute("aria-setsize", this.rows.length);
     row.setAttribute("aria-posinset", place + 1);
-    row.append(
+    row.append(...[
       gateSign(i),
       element("div", { class: "row-text" },
         element("div", { class: "row-title" }, findings.rule(i).title),
         element("div", { class: "row-found" }, findings.found(i)),
         element("div", { class: "row-meta" },
           element("span", {}, findings.layer(i).title), element("code", {}, findings.name(i)))),
+      findings.state(i) ? element("span", { class: `state state-${findings.state(i)}` }, words[`finding_${findings.state(i)}`]) : null,
       element("span", { class: "class-letter", title: say("class_is", { class: findings.defectClass(i) }) },
         findings.defectClass(i)),
-    );
+    ].filter((part) => part !== null));
     return row;
   }
 
@@ -148,13 +154,11 @@ class FindingList {
   }
 }
 
-/** The sign of a finding's gate: a shape with a name. */
+/** The sign of a finding: a shape with a name. */
 function gateSign(i) {
-  const gate = findings.isWaived(i) ? "waived" : findings.gate(i);
-  const name = findings.isWaived(i)
-    ? `${words[`gate_${findings.gate(i)}`]} · ${words.waived}`
-    : words[`gate_${gate}`];
-  return sign(`gate-${gate}`, name);
+  const look = findings.look(i), gate = words[`gate_${findings.gate(i)}`];
+  const more = { fixed: words.finding_fixed, waived: words.waived }[look];
+  return sign(`gate-${look}`, more ? `${gate} · ${more}` : gate);
 }
 
 function sign(symbol, name) {

@@ -21,8 +21,7 @@ class ReportMap extends Sheet {
     const reach = 9 / this.view.scale;
     const near = [x - reach, y - reach, x + reach, y + reach];
     const hits = [];
-    for (const i of this.listed) {
-      if (!this.places.has(i) || !meets(this.places.box(i), near)) continue;
+    for (const i of this.listedWithin(near)) {
       const [mx, my] = this.marker(i);
       const distance = this.isTiny(i) ? Math.hypot(mx - px, my - py) : this.distance(i, px, py);
       if (distance <= 9) hits.push([distance, i]);

@@ -4,33 +4,33 @@ const page = document.documentElement;
 const find = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
 
-window.addEventListener("error", (event) => {
-  page.dataset.error = event.message;
+window.addEventListener("error", (event) => showError(event.message));
+
+function showError(message) {
+  page.dataset.error = message;
   const banner = find("#script-error");
   banner.hidden = false;
-  banner.querySelector("code").textContent = event.message;
-});
+  banner.querySelector("code").textContent = message;
+}
 
-showLocalTimes();
 filterRules();
 for (const link of all("a[data-language]")) {
   link.addEventListener("click", () => { link.href = link.getAttribute("href").split("#")[0] + location.hash; });
 }
 find("#print").addEventListener("click", () => window.print());
-if (findings.count) openWorkspace();
-page.dataset.state = "ready";
+// what stands in the page is painted first; then the list and the map come
+requestAnimationFrame(() => setTimeout(start));
 
-/** Times stand in the page in UTC; the reader sees the own zone, ISO 8601. */
-function showLocalTimes() {
-  const two = (number) => String(number).padStart(2, "0");
-  for (const time of all("time[datetime]")) {
-    const at = new Date(time.dateTime);
-    if (Number.isNaN(at.getTime())) continue;
-    const offset = -at.getTimezoneOffset();
-    const zone = `${offset < 0 ? "−" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
-    time.title = time.dateTime;
-    time.textContent = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} `
-      + `${two(at.getHours())}:${two(at.getMinutes())} UTC${zone}`;
+async function start() {
+  try {
+    if (findings.count) {
+      await loadFindings();
+      openWorkspace();
+    }
+    page.dataset.state = "ready";
+  } catch (error) {
+    showError(error.message);
+    throw error;
   }
 }
 
@@ -83,21 +83,17 @@ function openWorkspace() {
     }
     if (findings.map(i) !== map.number) changeMap(findings.map(i));
     map.selected = i;
-    map.pairs = showDetail(find("#detail-body"), i);
+    map.pairs = [];
     find("#detail").hidden = false;
     find("#workspace").classList.add("has-selection");
     list.select(i);
-    const places = placesOf(map.number);
-    const boxes = places.has(i) ? [places.box(i)] : [];
-    for (const pair of map.pairs) {
-      for (const side of [pair.before, pair.after]) {
-        if (side && pair.layer.map === map.number) boxes.push(side.geometries.box(side.place));
-      }
-    }
     map.resize();
-    const box = around(boxes);
-    if (zoom && box) map.fit(box, 0.22);
-    else map.later();
+    fitSelected(i, zoom);
+    showDetail(find("#detail-body"), i, (pairs) => {
+      map.pairs = pairs;
+      fitSelected(i, zoom);
+      page.dataset.shown = findings.id[i];
+    });
     const place = list.rows.indexOf(i);
     find("#position").textContent = say("n_of_m", { n: grouped(place + 1), m: grouped(list.rows.length) });
     page.dataset.selected = findings.id[i];
@@ -105,6 +101,19 @@ function openWorkspace() {
       writeAddress();
       if (zoom && isNarrow()) find("#sheet").scrollIntoView({ block: "start" });
     }
+  }
+
+  function fitSelected(i, zoom) {
+    const places = placesOf(map.number);
+    const boxes = places.has(i) ? [places.box(i)] : [];
+    for (const pair of map.pairs) {
+      for (const side of [pair.before, pair.after]) {
+        if (side && pair.layer.map === map.number) boxes.push(side.geometries.box(side.place));
+      }
+    }
+    const box = around(boxes);
+    if (zoom && box) map.fit(box, 0.22);
+    else map.later();
   }
 
   function unselect() {
@@ -124,19 +133,20 @@ function openWorkspace() {
 
   function isInView(i) {
     if (findings.map(i) !== map.number || !map.places.has(i)) return false;
-    return meets(map.places.box(i), map.bounds());
+    return map.places.meets(i, map.bounds());
   }
 
   function refresh({ keep = false } = {}) {
     const top = find("#list").scrollTop;
     list.apply(isInView);
     if (keep) find("#list").scrollTop = top;
-    map.listed = list.chosen;
+    map.setListed(list.chosen);
     map.draw();
-    const isAll = list.chosen.length === findings.count;
+    const isAll = !list.filter.view && !list.filter.gates.length && FILTERS.every((name) => !list.filter[name]);
+    const total = list.filter.state ? findings.count : report.total;
     find("#count").textContent = isAll
-      ? say("all_findings", { n: grouped(findings.count) })
-      : say("some_findings", { n: grouped(list.chosen.length), m: grouped(findings.count) });
+      ? say("all_findings", { n: grouped(report.total) })
+      : say("some_findings", { n: grouped(list.chosen.length), m: grouped(total) });
     find("#list-empty").hidden = list.chosen.length > 0;
     find("#clear").hidden = isAll;
     page.dataset.listed = list.chosen.length;
@@ -164,7 +174,12 @@ function openWorkspace() {
     fill("layer", (i) => findings.layer(i).name, (name) => layerTitles.get(name));
     fill("rule", (i) => findings.rule(i).id, (id) => ruleTitles.get(id));
     fill("class", findings.defectClass, (letter) => say("class_is", { class: letter }));
-    fill("delivery", findings.delivery, (id) => id);
+    const deliveries = new Map(report.deliveries.map((one) => [one.id, one.title]));
+    fill("delivery", findings.delivery, (id) => deliveries.get(id));
+    fill("state", findings.state, (state) => words[`finding_${state}`]);
+    if (!filters.elements.state.closest("label").hidden) {
+      filters.elements.state.append(element("option", { value: "all" }, words.finding_all));
+    }
     fill("waived", (i) => (findings.isWaived(i) ? "yes" : "no"), (value) => words[value === "yes" ? "waived" : "open"]);
     const gates = counts(findings.gate);
     for (const gate of GATES) {
@@ -202,12 +217,7 @@ function openWorkspace() {
   function readFilter() {
     const fields = filters.elements;
     list.filter = {
-      q: fields.q.value.trim(),
-      layer: fields.layer.value,
-      rule: fields.rule.value,
-      class: fields.class.value,
-      delivery: fields.delivery.value,
-      waived: fields.waived.value,
+      ...Object.fromEntries(FILTERS.map((name) => [name, fields[name].value.trim()])),
       gates: GATES.filter((gate) => find(`#gate-${gate}`).checked),
       view: fields.view.checked,
     };
@@ -217,7 +227,7 @@ function openWorkspace() {
 
   function showFilter() {
     const { filter } = list, fields = filters.elements;
-    for (const name of ["q", "layer", "rule", "class", "delivery", "waived"]) fields[name].value = filter[name];
+    for (const name of FILTERS) fields[name].value = filter[name];
     for (const gate of GATES) find(`#gate-${gate}`).checked = filter.gates.includes(gate);
     fields.view.checked = filter.view;
   }
@@ -227,7 +237,7 @@ function openWorkspace() {
   function writeAddress() {
     const { filter } = list;
     const state = new URLSearchParams();
-    for (const name of ["q", "layer", "rule", "class", "delivery", "waived"]) {
+    for (const name of FILTERS) {
       if (filter[name]) state.set(name, filter[name]);
     }
     for (const gate of filter.gates) state.append("gate", gate);
@@ -240,7 +250,7 @@ function openWorkspace() {
     const isState = location.hash.includes("=");
     const state = new URLSearchParams(isState ? location.hash.slice(1) : "");
     list.filter = { ...NO_FILTER, gates: state.getAll("gate").filter((gate) => GATES.includes(gate)) };
-    for (const name of ["q", "layer", "rule", "class", "delivery", "waived"]) {
+    for (const name of FILTERS) {
       list.filter[name] = state.get(name) ?? "";
     }
     showFilter();

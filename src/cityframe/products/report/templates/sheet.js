@@ -5,6 +5,7 @@ const SHADES = {
   review: { line: "#8f6400", fill: "rgba(230, 159, 0, 0.34)" },
   note: { line: "#00558c", fill: "rgba(0, 114, 178, 0.26)" },
   waived: { line: "#5d6b78", fill: "rgba(120, 130, 140, 0.18)" },
+  fixed: { line: "#3f7d4e", fill: "rgba(63, 125, 78, 0.14)" },
   before: { line: "#7a2a72", fill: "transparent" },
   after: { line: "#00705a", fill: "rgba(0, 158, 115, 0.24)" },
 };
@@ -25,11 +26,23 @@ class Sheet {
     this.pen = canvas.getContext("2d");
     this.view = { x: 0, y: 0, scale: 1 };
     this.hidden = new Set();
-    this.listed = new Uint32Array(0);
+    this.setListed(new Uint32Array(0));
     this.selected = -1;
     this.pairs = [];
     // in the next frame: a canvas that changes its size inside the observer would call it again
     new ResizeObserver(() => requestAnimationFrame(() => this.resize())).observe(canvas);
+  }
+
+  /** Say which findings the sheet shows. */
+  setListed(chosen) {
+    this.listed = chosen;
+    this.isListed = new Uint8Array(findings.count);
+    for (const i of chosen) this.isListed[i] = 1;
+  }
+
+  /** The listed findings whose boxes meet a box, most severe first. */
+  listedWithin(box) {
+    return this.places.within(box).filter((i) => this.isListed[i] === 1);
   }
 
   /** Called after the view moved. */
@@ -40,11 +53,11 @@ class Sheet {
     this.number = number;
     this.frame = report.maps[number];
     this.places = placesOf(number);
-    this.context = report.context
+    this.context = context.layers
       .filter((one) => one.map === number)
       .map((one, place) => ({
         key: `context-${one.layer}`,
-        title: one.title,
+        title: report.contextTitles[one.layer],
         style: CONTEXT[place % CONTEXT.length],
         geometries: (one.geometries ??= new Geometries(one.block, this.frame.unit)),
       }));
@@ -54,9 +67,13 @@ class Sheet {
 
   /** The box of all findings of the map, else of what is there for orientation; null for none. */
   extent() {
-    const boxes = [];
-    for (let i = 0; i < this.places.count; i++) boxes.push(this.places.box(i));
-    const found = around(boxes);
+    this.found ??= new Map();
+    if (!this.found.has(this.number)) {
+      const boxes = [];
+      for (let i = 0; i < this.places.count; i++) boxes.push(this.places.box(i));
+      this.found.set(this.number, around(boxes));
+    }
+    const found = this.found.get(this.number);
     if (found) return found;
     return around(this.context.flatMap(({ geometries }) =>
       Array.from({ length: geometries.count }, (_, i) => geometries.box(i))));
@@ -195,8 +212,7 @@ class Sheet {
     // is kept, the most severe
     const taken = new Set();
     const marked = [];
-    for (const i of this.listed) {
-      if (!this.places.has(i) || !meets(this.places.box(i), seen)) continue;
+    for (const i of this.listedWithin(seen)) {
       const [px, py] = this.marker(i);
       const cell = (px >> 2) * 65536 + (py >> 2);
       const isTiny = this.isTiny(i);
@@ -220,18 +236,18 @@ class Sheet {
   }
 
   shade(i) {
-    return SHADES[findings.isWaived(i) ? "waived" : findings.gate(i)];
+    return SHADES[findings.look(i)];
   }
 
   /** Whether a finding's shape would be too small to see at this scale. */
   isTiny(i) {
-    const [west, south, east, north] = this.places.box(i);
-    return Math.max(east - west, north - south) * this.view.scale < 9;
+    const b = this.places.boxes, k = 4 * i;
+    return Math.max(b[k + 2] - b[k], b[k + 3] - b[k + 1]) * this.view.scale < 9;
   }
 
   marker(i) {
-    const [west, south, east, north] = this.places.box(i);
-    return this.toScreen((west + east) / 2, (south + north) / 2);
+    const b = this.places.boxes, k = 4 * i;
+    return this.toScreen((b[k] + b[k + 2]) / 2, (b[k + 1] + b[k + 3]) / 2);
   }
 
   /** Square for block, triangle for review, circle for note: not by colour alone. */
@@ -246,8 +262,9 @@ class Sheet {
       pen.lineTo(px - size * 1.2, py + size);
       pen.closePath();
     } else pen.arc(px, py, size, 0, 7);
-    pen.fillStyle = findings.isWaived(i) ? "#ffffff" : shade.line;
-    pen.strokeStyle = findings.isWaived(i) ? shade.line : "#ffffff";
+    const isHollow = findings.isWaived(i) || findings.isFixed(i);
+    pen.fillStyle = isHollow ? "#ffffff" : shade.line;
+    pen.strokeStyle = isHollow ? shade.line : "#ffffff";
     pen.lineWidth = size > 3 ? 1.25 : 0.5;
     pen.setLineDash([]);
     pen.fill();
