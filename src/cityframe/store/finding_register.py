@@ -33,7 +33,7 @@ EVENT_COLUMNS = (*_TEXTS, "record")
 """
 KEY = ["finding_id", "looked_by"]
 _SCHEMA = pa.schema(
-    [*(pa.field(name, pa.string()) for name in _TEXTS), pa.field("record", pa.int64())]
+    [pa.field(name, pa.int64() if name == "record" else pa.string()) for name in EVENT_COLUMNS]
 )
 
 
