@@ -59,27 +59,53 @@ class Attempt:
         return self.compiled.rule.id
 
 
-def attempt_rule(context: Context, compiled: CompiledRule) -> Attempt:
-    """Try one rule; whatever its kind raises is the rule's own result."""
+def reason_to_pass(context: Context, compiled: CompiledRule) -> str:
+    """Return why there is nothing for a rule to check; empty if there is."""
     kind, parameters = compiled.kind, compiled.parameters
     needed = parameters.needed_columns(context.layer)
     absent = [name for name in needed if not context.is_provided(name)]
     needs = (*kind.needs, *parameters.needed_context())
     absent += [_NEEDED[need] for need in needs if getattr(context, need) is None]
     if absent:
-        return Attempt(compiled, no_defects(), message=f"not provided: {', '.join(absent)}")
+        return f"not provided: {', '.join(absent)}"
     if kind.reach == "versions" and context.previous is None:
-        return Attempt(compiled, no_defects(), message="no release to compare with")
+        return "no release to compare with"
+    return ""
+
+
+def expectation_of(context: Context, compiled: CompiledRule) -> Attempt:
+    """Return the attempt of an attribute rule, for Great Expectations to run."""
     try:
-        found = no_defects() if kind.check is None else kind.check(context, parameters)
-        wanted = None if kind.expectation is None else kind.expectation(parameters, context.layer)
-        return Attempt(compiled, verified(found, len(context.frame)), expectation=wanted)
+        wanted = compiled.kind.expectation and compiled.kind.expectation(
+            compiled.parameters, context.layer
+        )
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 (a kind's failure is its rule's result, and gates)
-        return not_checked(compiled, f"{type(error).__name__}: {error}")
+        return not_checked(compiled, _said(error))
+    return Attempt(compiled, no_defects(), expectation=wanted)
+
+
+def defects_of(context: Context, compiled: CompiledRule) -> pd.DataFrame | str:
+    """Return the defects that a rule's kind finds, or why the rule could not be checked."""
+    kind = compiled.kind
+    try:
+        found = no_defects() if kind.check is None else kind.check(context, compiled.parameters)
+        found = verified(found, len(context.frame))
+        if kind.reach in ("feature", "neighbourhood") and (found["row"] < 0).any():
+            message = f"a defect on no feature, from a kind of reach {kind.reach}"
+            raise TypeError(message)  # noqa: TRY301 (one way out for all that is wrong with a kind)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a kind's failure is its rule's result, and gates)
+        return _said(error)
+    return found
 
 
 def not_checked(compiled: CompiledRule, message: str) -> Attempt:
     """Return the attempt of a rule that could not be checked."""
     return Attempt(compiled, no_defects(), message=message, is_error=True)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -11,9 +11,9 @@ import pandas as pd
 from cityframe.core.findings import concat_findings
 from cityframe.model.finding import Gate, Scope
 from cityframe.model.report import RuleResult
-from cityframe.rules.attempt import attempt_rule
 from cityframe.rules.compiled import CompiledRules
 from cityframe.rules.context import Context, Received
+from cityframe.rules.execution import Execution, Threads
 from cityframe.rules.gate import (
     failed_rows,
     gate_reasons,
@@ -22,6 +22,8 @@ from cityframe.rules.gate import (
     with_outcome,
 )
 from cityframe.rules.gathering import gather
+from cityframe.rules.running import try_rules
+from cityframe.rules.since import Since
 from cityframe.rules.waiving import VoidReason, WaiverBook
 
 
@@ -76,6 +78,8 @@ def check_layer(
     received: Received | None = None,
     read_observations: Callable[[], pd.DataFrame] | None = None,
     waivers: WaiverBook | None = None,
+    since: Since | None = None,
+    execution: Execution | None = None,
 ) -> Checked:
     """Check one layer in one scope.
 
@@ -101,11 +105,21 @@ def check_layer(
         Gives the observations of the sensors.
     waivers : WaiverBook or None
         What was accepted: such findings are reported and do not gate.
+    since : Since or None
+        The check before, by the very same rules (equal digest of the rule set); then only what a
+        change can have reached is checked. None for a full check.
+    execution : Execution or None
+        Where the rules run; None for one thread a core.
 
     Returns
     -------
     Checked
-        Equal inputs give equal findings in equal order.
+        Equal inputs give equal findings in equal order, in tiles or not, in full or since.
+
+    Raises
+    ------
+    IntegrityError
+        With ``since``, if rows are not in the order of their uids.
 
     Notes
     -----
@@ -126,8 +140,10 @@ def check_layer(
         read_observations=read_observations,
     )
     gathered = [
-        gather(context, attempt_rule(context, rule), delivery=delivery, waivers=waivers)
-        for rule in compiled.of(layer, scope)
+        gather(context, attempt, delivery=delivery, waivers=waivers)
+        for attempt in try_rules(
+            context, compiled.of(layer, scope), execution or Threads(), since=since
+        )
     ]
     features, whole = validate_attempts(
         context, [one.attempt for one in gathered], f"{layer}-{scope}"

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
 import geopandas as gpd
 import numpy as np
@@ -120,7 +121,7 @@ class Context:
     read_observations: Callable[[], pd.DataFrame] | None = None
 
     def other(self, name: str) -> gpd.GeoDataFrame:
-        """Return the frame of another layer; of this layer, the frame under check.
+        """Return the frame of another layer, read once; of this layer, the frame under check.
 
         Raises
         ------
@@ -135,7 +136,15 @@ class Context:
                 where=self.layer.name,
                 remedy="check with the other layers of the candidate",
             )
-        return self.read_other(name)
+        frames, lock = self._others
+        with lock:
+            if name not in frames:
+                frames[name] = self.read_other(name)
+            return frames[name]
+
+    @shared_property
+    def _others(self) -> tuple[dict[str, gpd.GeoDataFrame], Lock]:
+        return {}, Lock()
 
     def delivered(self) -> Received:
         """Return what the delivery brought.

@@ -12,7 +12,7 @@ import shapely
 
 from cityframe.core.findings import findings_frame
 from cityframe.rules.attempt import Attempt
-from cityframe.rules.context import Context, Geometries
+from cityframe.rules.context import Context, Geometries, Positions
 from cityframe.rules.extent import extent
 from cityframe.rules.feature_digests import feature_digests
 from cityframe.rules.waiving import VoidReason, WaiverBook, match_waivers
@@ -137,15 +137,20 @@ def _placed(context: Context, rows: pd.DataFrame) -> Geometries:
     places = rows["geometry"].to_numpy().copy()
     row = rows["row"].to_numpy()
     own = np.flatnonzero(shapely.is_missing(places) & (row >= 0))
-    features = shapely.force_2d(context.geometry[row[own]])
+    places[own] = own_places(context, row[own])
+    return places
+
+
+def own_places(context: Context, row: Positions) -> Geometries:
+    """Return the place of each feature as findings give it: flat, its extent if it is broken."""
+    features: Geometries = shapely.force_2d(context.geometry[row])
     xy, index = shapely.get_coordinates(features, return_index=True)
     odd = np.union1d(
         index[~np.isfinite(xy).all(axis=1)], np.flatnonzero(shapely.is_empty(features))
     )
     for one in odd:
         features[one] = extent(features[[one]])
-    places[own] = features
-    return places
+    return features
 
 
 def _partner(context: Context, rows: pd.DataFrame) -> pd.Series:
