@@ -1,6 +1,6 @@
 """Gather what a report says from what the steps of a cycle left, and write it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -47,16 +47,15 @@ def write_cycle_report(city: City, cycle: str, folder: Path | None = None) -> Re
     Returns
     -------
     ReportFiles
-        HTML in two languages, JSON, findings as GeoPackage and GeoJSON.
+        HTML in two languages, JSON, ISO 19157 XML, findings as GeoPackage, GeoJSON and CSV.
     """
-    candidate = candidate_of(city, cycle)
     findings = findings_by_layer(city, cycle)
     return write_report(
         folder or report_folder(city, cycle),
         cycle_report(city, cycle),
         findings=findings,
-        features=_frames_by_layer(city, cycle, "features"),
-        context=_context(city, candidate, findings),
+        features=features_by_layer(city, cycle),
+        context=report_context(city, cycle, findings),
         layers=city.workspace.layers,
     )
 
@@ -84,6 +83,7 @@ def cycle_report(city: City, cycle: str) -> Report:
         stale_sources=plan.stale_sources,
         decisions=tuple(decisions(city, cycle)),
         gate_reasons=check.gate_reasons,
+        time_zone=city.workspace.time_zone,
     )
 
 
@@ -101,6 +101,11 @@ def findings_by_layer(city: City, cycle: str) -> dict[str, gpd.GeoDataFrame]:
         for name, frame in frames.items()
         if len(frame)
     }
+
+
+def features_by_layer(city: City, cycle: str) -> dict[str, gpd.GeoDataFrame]:
+    """Return the features that the findings of a cycle concern, before and after."""
+    return _frames_by_layer(city, cycle, "features")
 
 
 def _frames_by_layer(city: City, cycle: str, what: str) -> dict[str, gpd.GeoDataFrame]:
@@ -161,11 +166,11 @@ def _layer_changes(city: City, candidate: Candidate, parent: int) -> Iterable[La
         )
 
 
-def _context(
-    city: City, candidate: Candidate, findings: dict[str, gpd.GeoDataFrame]
+def report_context(
+    city: City, cycle: str, findings: Mapping[str, gpd.GeoDataFrame]
 ) -> dict[str, gpd.GeoDataFrame]:
     """Return a thin extract for orientation: boundaries, and lines near the findings."""
-    frame_of = candidate_frames(city, candidate)
+    frame_of = candidate_frames(city, candidate_of(city, cycle))
     extent = [np.nan] * 4
     bounds = [frame.total_bounds for frame in findings.values() if frame.geometry.notna().any()]
     if bounds:

@@ -16,6 +16,7 @@ from cityframe.model.report import (
     DeliveryAccount,
     LayerChanges,
     Report,
+    ReportKind,
     RuleResult,
     RuleStatus,
 )
@@ -84,6 +85,8 @@ class View:
 
     verdict: str
     holding: tuple[RuleRow, ...]
+    to_mend: tuple[RuleRow, ...]
+    """Rules with open findings, most severe first; of a delivery's report."""
     titles: Mapping[str, Title]
     change_kinds: tuple[str, ...]
     changes: tuple[ChangeRow, ...]
@@ -91,6 +94,8 @@ class View:
     fates: tuple[str, ...]
     deliveries: tuple[DeliveryRow, ...]
     quarantined: int
+    read: int
+    returned: int
     groups: tuple[RuleGroup, ...]
     rules: int
     rules_failed: int
@@ -113,8 +118,9 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
     changes = tuple(_change_row(one) for one in report.changes)
     status = [row.result.status for row in rows]
     return View(
-        verdict=verdict(report),
+        verdict=verdict(report, findings),
         holding=tuple(row for row in rows if _holds(row.result)),
+        to_mend=_to_mend(report, rows),
         titles=titles,
         change_kinds=tuple(kind.value for kind in ChangeKind),
         changes=changes,
@@ -122,6 +128,12 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
         fates=tuple(fate.value for fate in Fate),
         deliveries=tuple(_delivery_row(one) for one in report.deliveries),
         quarantined=sum(bool(one.quarantine_reasons) for one in report.deliveries),
+        read=sum(layer.read for one in report.deliveries for layer in one.layers),
+        returned=sum(
+            layer.fates.get(Fate.RETURNED.value, 0)
+            for one in report.deliveries
+            for layer in one.layers
+        ),
         groups=_groups(rows, titles, layers),
         rules=len(rows),
         rules_failed=status.count(RuleStatus.FAILED),
@@ -132,22 +144,39 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
                 (findings["gate"] == Gate.BLOCK)
                 & (findings["scope"] == Scope.DELIVERY)
                 & ~findings["is_waived"]
+                & ~findings["is_fixed"]
             ).sum()
         ),
     )
 
 
-def verdict(report: Report) -> str:
+def verdict(report: Report, findings: pd.DataFrame) -> str:
     """Return the verdict: held, clear, approved, released, returned or abandoned.
 
     A state that ends or fixes the cycle speaks before the gate: reasons against approval do not
-    matter any more once it is decided.
+    matter any more once it is decided. A delivery is quarantined, mend (it has open findings that
+    are more than notes) or good.
     """
+    if report.kind is ReportKind.DELIVERY:
+        if any(one.quarantine_reasons for one in report.deliveries):
+            return "quarantined"
+        is_open = ~findings["is_waived"] & ~findings["is_fixed"] & (findings["gate"] != Gate.NOTE)
+        return "mend" if is_open.any() else "good"
     if report.release is not None or report.state in (CycleState.RELEASED, CycleState.PUBLISHED):
         return "released"
     if report.state in (CycleState.APPROVED, CycleState.RETURNED, CycleState.ABANDONED):
         return str(report.state)
     return "held" if report.gate_reasons else "clear"
+
+
+def _to_mend(report: Report, rows: tuple[RuleRow, ...]) -> tuple[RuleRow, ...]:
+    if report.kind is not ReportKind.DELIVERY:
+        return ()
+    gates = list(Gate)
+    found = (row for row in rows if row.findings)
+    return tuple(
+        sorted(found, key=lambda row: (gates.index(row.result.gate), row.result.defect_class.value))
+    )
 
 
 def _titles(
@@ -170,22 +199,34 @@ def _holds(result: RuleResult) -> bool:
 
 
 def _rule_rows(report: Report, findings: pd.DataFrame) -> tuple[RuleRow, ...]:
-    keys = ["rule", "layer", "delivery"]
-    counts = findings.groupby(keys).size().to_dict() if len(findings) else {}
-    rows = []
-    for result in report.results:
-        count = counts.get((result.rule, result.layer, result.delivery), 0)
-        rows.append(RuleRow(result, int(count), _address(result)))
-    return tuple(rows)
+    counts = _counted(findings, ["rule", "layer", "delivery"])
+    return tuple(
+        RuleRow(result, counts.get(_key(result), 0), _address(result)) for result in report.results
+    )
+
+
+def _key(result: RuleResult) -> tuple[str, str, str]:
+    delivery = result.delivery if result.scope is Scope.DELIVERY else ""
+    return result.rule, result.layer, delivery
+
+
+def _counted(findings: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], int]:
+    """Count what is found now; a candidate's findings over all deliveries that they come from."""
+    found = findings[~findings["is_fixed"]]
+    if found.empty:
+        return {}
+    delivery = found["delivery"].where(found["scope"] == Scope.DELIVERY, "")
+    sizes = found.assign(delivery=delivery).groupby(keys).size()
+    return {cast("tuple[str, ...]", key): int(count) for key, count in sizes.items()}
 
 
 def _unreported_rows(report: Report, findings: pd.DataFrame) -> tuple[RuleRow, ...]:
     # intake, guards and reconciliation write findings too; a report may come without their outcome
-    reported = {(one.rule, one.layer, one.delivery) for one in report.results}
+    reported = {_key(one) for one in report.results}
     keys = ["rule", "layer", "delivery", "kind", "defect_class", "gate", "scope"]
     rows = []
-    for found, count in findings.groupby(keys).size().items() if len(findings) else ():
-        rule, layer, delivery, kind, defect_class, gate, scope = cast("tuple[str, ...]", found)
+    for found, count in _counted(findings, keys).items():
+        rule, layer, delivery, kind, defect_class, gate, scope = found
         if (rule, layer, delivery) in reported:
             continue
         result = RuleResult(
@@ -200,16 +241,17 @@ def _unreported_rows(report: Report, findings: pd.DataFrame) -> tuple[RuleRow, .
             layer=layer,
             delivery=delivery,
             checked=0,
-            failed=int(count),
+            failed=count,
             status=RuleStatus.FAILED,
             is_within_tolerance=True,
         )
-        rows.append(RuleRow(result, int(count), _address(result), is_reported=False))
+        rows.append(RuleRow(result, count, _address(result), is_reported=False))
     return tuple(rows)
 
 
 def _address(result: RuleResult) -> str:
-    place = {"rule": result.rule, "layer": result.layer, "delivery": result.delivery}
+    rule, layer, delivery = _key(result)
+    place = {"rule": rule, "layer": layer, "delivery": delivery}
     return urlencode({key: value for key, value in place.items() if value})
 
 
