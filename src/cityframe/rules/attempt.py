@@ -11,6 +11,7 @@ from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.context import Context
 from cityframe.rules.defects import no_defects, verified
 from cityframe.rules.kind import CoreExpectation, Need
+from cityframe.rules.reach import reach_of
 
 _NEEDED: Mapping[Need, str] = {
     "received": "what the delivery brought",
@@ -92,7 +93,7 @@ def defects_of(context: Context, compiled: CompiledRule) -> pd.DataFrame | str:
     try:
         found = no_defects() if kind.check is None else kind.check(context, compiled.parameters)
         found = verified(found, len(context.frame))
-        if kind.reach in ("feature", "neighbourhood") and (found["row"] < 0).any():
+        if reach_of(compiled) is not None and (found["row"] < 0).any():
             message = f"a defect on no feature, from a kind of reach {kind.reach}"
             raise TypeError(message)  # noqa: TRY301 (one way out for all that is wrong with a kind)
     except MemoryError:
