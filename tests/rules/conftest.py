@@ -11,7 +11,8 @@ y = 0. A feature takes its geometry from it by one of
     well-known text; ``wkt: null`` for no geometry
 
 Its other keys are attributes. ``received`` is what the delivery brought, ``scope`` where the rule
-looks.
+looks. ``observations`` are those of the sensors' feeds, a list of ``{stream, start, step_s, values,
+delay_s}``.
 """
 
 import datetime as dt
@@ -186,6 +187,7 @@ class Case:
     grid: Grid
     received: Received | None = None
     scope: Scope = Scope.CANDIDATE
+    observations: pd.DataFrame | None = None
 
     def check(self) -> Checked:
         """Compile the rule and check the layer."""
@@ -203,7 +205,21 @@ class Case:
             previous=self.previous,
             changes=self.changes,
             received=self.received,
+            read_observations=None if self.observations is None else lambda: self.observations,
         )
+
+
+def make_observations(raw: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the observations of feeds as a case tells them."""
+    rows = [
+        (one["stream"], time, value, time + pd.Timedelta(one.get("delay_s", 0), unit="s"))
+        for one in raw
+        for number, value in enumerate(one["values"])
+        for time in [pd.Timestamp(one["start"]) + number * pd.Timedelta(one["step_s"], unit="s")]
+    ]
+    moment = "datetime64[us, UTC]"
+    types = {"stream": "str", "time": moment, "value": "float64", "received": moment}
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
 def make_received(raw: dict[str, Any] | None) -> Received | None:
@@ -248,6 +264,7 @@ def read_case(document: dict[str, Any], raw: dict[str, Any]) -> Case:
         parameters=raw.get("parameters", document.get("parameters", {})),
         findings=raw.get("findings", []),
         grid=grid,
+        observations=make_observations(raw["observations"]) if "observations" in raw else None,
         received=make_received(raw.get("received")),
         scope=Scope(document.get("scope", "candidate")),
     )
