@@ -13,16 +13,17 @@ parameters: {near_m: 2.0}
 
 from typing import Self
 
-import numpy as np
 import pandas as pd
 import shapely
 from pydantic import Field, model_validator
 
-from cityframe.rules.context import Context, Geometries, Positions
+from cityframe.model.layer import Layer
+from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import LINES, Parameters, RuleKind
-from cityframe.rules.line_ends import line_ends
+from cityframe.rules.line_ends import lines_near, open_ends
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class DanglesParameters(Parameters):
@@ -44,20 +45,20 @@ class DanglesParameters(Parameters):
             raise ValueError(message)
         return self
 
+    def reach_m(self, layer: Layer) -> float:
+        """Return how far another line is looked for."""
+        del layer
+        return max(self.tolerance_m, self.near_m or 0.0)
+
 
 def check(context: Context, parameters: DanglesParameters) -> pd.DataFrame:
     """Return the open ends."""
-    ends, row = line_ends(context)
-    is_lone = _is_lone(ends, row)
-    ends, row = ends[is_lone], row[is_lone]
-    is_open = np.ones(len(ends), dtype=bool)
-    is_open[_near(context, ends, row, parameters.tolerance_m)[0]] = False
-    ends, row = ends[is_open], row[is_open]
+    ends, row = open_ends(context, parameters.tolerance_m)
+    expected = words("a connected end", "端点与其他线相接")
     if parameters.near_m is None:
-        return defects(
-            row=row, found="an end in the open", expected="a connected end", geometry=ends
-        )
-    end, line = _near(context, ends, row, parameters.near_m)
+        found = words("an end in the open", "悬挂点")
+        return defects(row=row, found=found, expected=expected, geometry=ends)
+    end, line = lines_near(context, ends, row, parameters.near_m)
     miss = pd.DataFrame(
         {"end": end, "gap_m": shapely.distance(ends[end], context.geometry[line]), "line": line}
     )
@@ -66,26 +67,14 @@ def check(context: Context, parameters: DanglesParameters) -> pd.DataFrame:
     return defects(
         row=row[end],
         other=context.ids[miss["line"].to_numpy()],
-        found=[f"an end {gap:.3f} m short of another line" for gap in miss["gap_m"]],
-        expected="a connected end",
+        found=words(
+            "an end {gap:.3f} m short of another line",
+            "悬挂点，距另一条线 {gap:.3f} m",
+            gap=miss["gap_m"],
+        ),
+        expected=expected,
         geometry=ends[end],
     )
-
-
-def _is_lone(ends: Geometries, row: Positions) -> np.ndarray:
-    """Return where no end of another line has the very same coordinates: most are settled so."""
-    places = pd.DataFrame(shapely.get_coordinates(ends), columns=["x", "y"]).assign(row=row)
-    lines = places.groupby(["x", "y"], sort=False)["row"].transform("nunique")
-    return (lines == 1).to_numpy()
-
-
-def _near(
-    context: Context, ends: Geometries, row: Positions, distance_m: float
-) -> tuple[Positions, Positions]:
-    """Return the pairs of an end and another line within a distance of it."""
-    end, line = context.tree.query(ends, predicate="dwithin", distance=distance_m)
-    is_other = line != row[end]
-    return end[is_other], line[is_other]
 
 
 KIND = RuleKind(
