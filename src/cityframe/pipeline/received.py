@@ -98,12 +98,15 @@ def _coordinates(table: SourceTable, feed: Feed) -> npt.NDArray[np.float64] | No
     """Return x and y as delivered, n × 2; None for a table without coordinates."""
     geometry = feed.geometry
     if isinstance(geometry, XyGeometry) and {geometry.x, geometry.y} <= set(table.frame.columns):
-        xy = table.frame[[geometry.x, geometry.y]].apply(pd.to_numeric, errors="coerce")
-        return xy.to_numpy(dtype=np.float64, na_value=np.nan)
+        columns = [
+            pd.to_numeric(table.frame[name], errors="coerce") for name in (geometry.x, geometry.y)
+        ]
+        return np.column_stack([one.to_numpy(np.float64, na_value=np.nan) for one in columns])
+    placed = table.geometry
     if isinstance(geometry, WktGeometry) and geometry.wkt in table.frame.columns:
-        texts = table.frame[geometry.wkt].astype("str").to_numpy(dtype=object, na_value=None)
-        return np.asarray(shapely.get_coordinates(shapely.from_wkt(texts, on_invalid="ignore")))
-    return None if table.geometry is None else np.asarray(shapely.get_coordinates(table.geometry))
+        texts = table.frame[geometry.wkt].astype("str")
+        placed = shapely.from_wkt(texts.fillna("").to_numpy(dtype=object), on_invalid="ignore")
+    return None if placed is None else np.asarray(shapely.get_coordinates(placed))
 
 
 def _central_bounds(xy: npt.NDArray[np.float64]) -> tuple[float, float, float, float] | None:
