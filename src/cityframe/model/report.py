@@ -170,3 +170,77 @@ class Report:
     kind: ReportKind = ReportKind.CYCLE
     time_zone: str = "UTC"
     sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierCycle:
+    """How one delivery of a source fared in one cycle; or that the cycle got none.
+
+    Attributes
+    ----------
+    cut_off, observed_at, landed_at : str
+        ISO 8601 in UTC; the last two are empty where nothing was delivered.
+    delivery : str
+        Empty where the cycle got none.
+    age_days : float or None
+        How old the content was at the cut-off.
+    is_overdue : bool
+        Whether the content was older than the source promises.
+    read : int
+        Records read, over all layers; `fates` adds up to it.
+    failing : int
+        Features or records with an open finding.
+    by_class, by_rule : mapping of str to int
+        Open findings that are not waived, by defect class and by rule.
+    by_state : mapping of str to int
+        All findings by `FindingState`, fixed ones too.
+    """
+
+    cycle: str
+    state: str
+    cut_off: str
+    delivery: str
+    observed_at: str
+    landed_at: str
+    age_days: float | None
+    is_overdue: bool
+    is_quarantined: bool
+    read: int
+    fates: Mapping[str, int]
+    failing: int
+    waived: int
+    by_class: Mapping[str, int]
+    by_rule: Mapping[str, int]
+    by_state: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierRule:
+    """A rule of which a supplier's deliveries had findings."""
+
+    rule: str
+    title: Title
+    defect_class: DefectClass
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierReport:
+    """What a source delivered over the cycles, oldest first.
+
+    Attributes
+    ----------
+    as_of : str
+        Cut-off of the newest cycle, ISO 8601 in UTC.
+    currency_days : int or None
+        The source's promise how old its content may get.
+    """
+
+    source: str
+    source_title: Title
+    city: Title
+    as_of: str
+    time_zone: str
+    currency_days: int | None
+    cycles: tuple[SupplierCycle, ...]
+    rules: tuple[SupplierRule, ...]

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -49,15 +49,50 @@ def render_page(content: PageContent, language: Language) -> str:
     digests, and nothing else.
     """
     report = content.report
-    other: Language = "en" if language == "zh" else "zh"
+    return render_template(
+        "report.html.j2",
+        language,
+        time_zone=report.time_zone,
+        other_page=page_name("en" if language == "zh" else "zh"),
+        scripts=SCRIPTS,
+        report=report,
+        totals=content.totals,
+        view=content.view,
+        data=page_json(
+            content.data, report, content.totals, content.layers, words(language), language
+        ),
+        packs=page_packs(content.data, language),
+    )
+
+
+def render_template(
+    template: str,
+    language: Language,
+    *,
+    time_zone: str,
+    other_page: str,
+    scripts: Sequence[str],
+    **values: object,
+) -> str:
+    """Return a page from a template, with the texts of a language and its policy.
+
+    Parameters
+    ----------
+    time_zone : str
+        IANA name of the zone in which times are shown.
+    other_page : str
+        File name of the page in the other language.
+    scripts : sequence of str
+        Files of ``templates`` that make up the page's script; none for a page without.
+    """
     catalogue = words(language)
-    style, script = _style(), _script()
+    style, script = _text("report.css"), _script(scripts)
 
     def name(title: Title) -> str:
         return str(getattr(title, language))
 
-    def say(key: str, **values: object) -> str:
-        return re.sub(r"\{(\w+)\}", lambda match: str(values[match.group(1)]), catalogue[key])
+    def say(key: str, **named: object) -> str:
+        return re.sub(r"\{(\w+)\}", lambda match: str(named[match.group(1)]), catalogue[key])
 
     def word(group: str, value: str) -> str:
         # a state or kind that the catalogue does not know is shown as it is
@@ -65,25 +100,19 @@ def render_page(content: PageContent, language: Language) -> str:
 
     return (
         _environment()
-        .get_template("report.html.j2")
+        .get_template(template)
         .render(
             t=catalogue,
             name=name,
             say=say,
             word=word,
-            report=report,
-            totals=content.totals,
-            view=content.view,
-            other_page=page_name(other),
-            other_language=words(other)["html_language"],
+            zone=local_times(time_zone),
+            other_page=other_page,
+            other_language=words("en" if language == "zh" else "zh")["html_language"],
             policy=_policy(style, script),
             style=style,
             script=script,
-            zone=local_times(report.time_zone),
-            data=page_json(
-                content.data, report, content.totals, content.layers, catalogue, language
-            ),
-            packs=page_packs(content.data, language),
+            **values,
         )
     )
 
@@ -103,20 +132,17 @@ def _text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _style() -> str:
-    return _text("report.css")
-
-
-def _script() -> str:
-    parts = "\n".join(_text(name) for name in SCRIPTS)
-    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+def _script(names: Sequence[str]) -> str:
+    parts = "\n".join(_text(name) for name in names)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n' if names else ""
 
 
 def _policy(style: str, script: str) -> str:
+    scripts = [f"script-src '{_source_hash(script)}'"] if script else []
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src '{_source_hash(script)}'",
+            *scripts,
             f"style-src '{_source_hash(style)}'",
             "base-uri 'none'",
             "form-action 'none'",

@@ -1,19 +1,16 @@
 """Write a report into a folder: all of its files, or none."""
 
-import contextlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 
-from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
 from cityframe.model.report import Report
 from cityframe.products.report.document import report_bytes, report_digest
 from cityframe.products.report.exchange import geojson_bytes, write_geopackage
+from cityframe.products.report.folder import folder_replaced_whole
 from cityframe.products.report.iso19157 import quality_xml
 from cityframe.products.report.listing import finding_totals, list_findings
 from cityframe.products.report.mending_list import mending_csv
@@ -82,7 +79,8 @@ def write_report(
     DeclarationError
         If a frame does not have its columns, layer or CRS, or ``folder`` holds other files.
     """
-    _check_folder(folder)
+    own = {JSON_NAME, QUALITY_NAME, GEOPACKAGE_NAME, GEOJSON_NAME, CSV_NAME}
+    own |= {page_name(one) for one in LANGUAGES}
     listing = list_findings(findings, layers, waived)
     totals = finding_totals(listing)
     content = PageContent(
@@ -93,9 +91,7 @@ def write_report(
         layers=layers,
     )
     document = report_bytes(report, totals)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with folder_replaced_whole(folder, own) as made:
         (made / JSON_NAME).write_bytes(document)
         (made / QUALITY_NAME).write_bytes(quality_xml(report, layers))
         (made / CSV_NAME).write_bytes(mending_csv(listing, report, layers))
@@ -104,11 +100,6 @@ def write_report(
         for language in LANGUAGES:
             page = render_page(content, language)
             (made / page_name(language)).write_text(page, encoding="utf-8", newline="\n")
-        made.chmod(0o755)
-        _replace(folder, made)
-    finally:
-        if made.exists():
-            shutil.rmtree(made)
     return ReportFiles(
         page_zh=folder / page_name("zh"),
         page_en=folder / page_name("en"),
@@ -119,33 +110,3 @@ def write_report(
         quality=folder / QUALITY_NAME,
         digest=report_digest(document),
     )
-
-
-def _check_folder(folder: Path) -> None:
-    own = {JSON_NAME, QUALITY_NAME, GEOPACKAGE_NAME, GEOJSON_NAME, CSV_NAME}
-    own |= {page_name(one) for one in LANGUAGES}
-    if not folder.exists():
-        return
-    foreign = sorted(one.name for one in folder.iterdir() if one.name not in own)
-    if foreign:
-        raise DeclarationError(
-            where=str(folder),
-            found=f"{foreign[0]} is no file of a report",
-            expected="an empty folder, or one that holds a report only",
-            remedy="write the report into a folder of its own",
-        )
-
-
-def _replace(folder: Path, made: Path) -> None:
-    if not folder.exists():
-        made.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(aside / folder.name)
-    try:
-        made.rename(folder)
-    except OSError:
-        with contextlib.suppress(FileExistsError):
-            (aside / folder.name).rename(folder)
-        raise
-    shutil.rmtree(aside)
