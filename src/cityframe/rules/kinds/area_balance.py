@@ -24,6 +24,7 @@ from cityframe.rules.context import Context, Geometries, usable_geometries
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class AreaBalanceParameters(Parameters):
@@ -103,11 +104,13 @@ def _defects(sides: pd.DataFrame, unbalanced: pd.DataFrame) -> pd.DataFrame:
     return defects(
         row=row,
         other=other,
-        found=[
-            f"{before:.2f} m² before, {after:.2f} m² after"
-            for before, after in zip(unbalanced["before_m2"], unbalanced["after_m2"], strict=True)
-        ],
-        expected="the same area",
+        found=words(
+            en="{before:.2f} m² before, {after:.2f} m² after",
+            zh="变更前 {before:.2f} m²，变更后 {after:.2f} m²",
+            before=unbalanced["before_m2"],
+            after=unbalanced["after_m2"],
+        ),
+        expected=words(en="the same area", zh="变更前后面积一致"),
         geometry=place,
     )
 

@@ -14,6 +14,7 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import AttributeType, Layer
 from cityframe.rules.kind import ColumnNeeds, CoreExpectation, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words
 
 
 class CodesParameters(Parameters):
@@ -47,11 +48,12 @@ class CodesParameters(Parameters):
 def expectation(parameters: CodesParameters, layer: Layer) -> CoreExpectation:
     """Return the expectation that the value is one of the codes."""
     allowed = parameters.allowed(layer)
+    texts = ", ".join(str(code) for code in allowed)
     return CoreExpectation(
         name="ExpectColumnValuesToBeInSet",
         arguments={"column": parameters.column, "value_set": list(allowed)},
         columns=(parameters.column,),
-        expected=f"one of {', '.join(str(code) for code in allowed)}",
+        expected=Words(f"one of {texts}", f"值域：{texts}"),
     )
 
 

@@ -22,6 +22,7 @@ from cityframe.rules.expression import ExpressionText, parse_expression
 from cityframe.rules.kind import ANY_TYPE, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.values import quoted
+from cityframe.rules.words import Words
 
 
 class CrossFieldParameters(Parameters):
@@ -47,7 +48,7 @@ def check(context: Context, parameters: CrossFieldParameters) -> pd.DataFrame:
     return defects(
         row=row,
         found=quoted(context.frame, sorted(expression.columns), row),
-        expected=expression.text,
+        expected=Words(expression.text, f"满足 {expression.text}"),
     )
 
 

@@ -20,6 +20,7 @@ from cityframe.rules.defects import defects
 from cityframe.rules.kind import TIMES, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.moments import moment_for, moments
+from cityframe.rules.words import words
 
 
 class CurrencyParameters(Parameters):
@@ -41,8 +42,14 @@ def check(context: Context, parameters: CurrencyParameters) -> pd.DataFrame:
     row = np.flatnonzero(age_days > parameters.max_days)
     return defects(
         row=row,
-        found=[f"{parameters.column}: {age:.0f} days old" for age in age_days[row]],
-        expected=f"at most {parameters.max_days:g} days",
+        found=words(
+            en=f"{parameters.column}: {{age:.0f}} days old",
+            zh=f"{parameters.column}：距今 {{age:.0f}} 天",
+            age=age_days[row],
+        ),
+        expected=words(
+            en=f"at most {parameters.max_days:g} days", zh=f"不超过 {parameters.max_days:g} 天"
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.extent import extent
 from cityframe.rules.kind import TEXT, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import own_measure
+from cityframe.rules.words import words
 
 
 class DistributionDriftParameters(Parameters):
@@ -53,8 +54,16 @@ def check(context: Context, parameters: DistributionDriftParameters) -> pd.DataF
         for value in large.index
     )
     return defects(
-        found=[f"{parameters.column}: {drift}"],
-        expected=f"shares within {parameters.max_change:.1%} of those of the release",
+        found=words(
+            en="{column}: {drift}",
+            zh="{column} 各值占比变化：{drift}",
+            column=[parameters.column],
+            drift=[drift],
+        ),
+        expected=words(
+            en=f"shares within {parameters.max_change:.1%} of those of the release",
+            zh=f"占比与现行版本相差不超过 {parameters.max_change:.1%}",
+        ),
         geometry=[extent(context.geometry)],
     )
 

@@ -20,6 +20,7 @@ from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.extent import extent
 from cityframe.rules.kind import Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class IdChurnParameters(Parameters):
@@ -39,8 +40,12 @@ def check(context: Context, parameters: IdChurnParameters) -> pd.DataFrame:
     if churn <= parameters.max_share:
         return no_defects()
     return defects(
-        found=[f"{churn:.1%} of the ids exchanged"],
-        expected=f"at most {parameters.max_share:.1%}",
+        found=words(
+            en="{churn:.1%} of the ids exchanged", zh="{churn:.1%} 的标识被更换", churn=[churn]
+        ),
+        expected=words(
+            en=f"at most {parameters.max_share:.1%}", zh=f"不大于 {parameters.max_share:.1%}"
+        ),
         geometry=[extent(context.geometry[is_new])],
     )
 

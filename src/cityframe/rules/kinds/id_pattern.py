@@ -16,6 +16,7 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.kind import TEXT, ColumnNeeds, CoreExpectation, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words
 
 
 class IdPatternParameters(Parameters):
@@ -51,7 +52,7 @@ def expectation(parameters: IdPatternParameters, layer: Layer) -> CoreExpectatio
         # \A and \Z: a dollar sign would let a line feed at the end pass
         arguments={"column": parameters.column, "regex": rf"\A(?:{parameters.pattern})\Z"},
         columns=(parameters.column,),
-        expected=f"the form {parameters.pattern}",
+        expected=Words(f"the form {parameters.pattern}", f"符合格式 {parameters.pattern}"),
     )
 
 

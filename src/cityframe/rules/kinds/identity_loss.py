@@ -17,6 +17,7 @@ from cityframe.rules.context import Context, geometries
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.kind import Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class IdentityLossParameters(Parameters):
@@ -36,8 +37,11 @@ def check(context: Context, parameters: IdentityLossParameters) -> pd.DataFrame:
     lost = np.flatnonzero(~previous["uid"].isin(kept).to_numpy())
     return defects(
         uid=previous["uid"].to_numpy()[lost],
-        found="the feature is gone, and no change removes it",
-        expected="the feature, or a removal",
+        found=words(
+            en="the feature is gone, and no change removes it",
+            zh="要素消失，变更表中无删除记录",
+        ),
+        expected=words(en="the feature, or a removal", zh="要素存在，或有删除记录"),
         geometry=geometries(previous)[lost],
     )
 

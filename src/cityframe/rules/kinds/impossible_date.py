@@ -23,6 +23,7 @@ from cityframe.rules.kind import TIMES, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.moments import moment_for, moments
 from cityframe.rules.values import quoted
+from cityframe.rules.words import words
 
 
 class ImpossibleDateParameters(Parameters):
@@ -47,7 +48,10 @@ def check(context: Context, parameters: ImpossibleDateParameters) -> pd.DataFram
     return defects(
         row=row,
         found=quoted(context.frame, [parameters.column], row),
-        expected=f"from {parameters.earliest} to {str(latest)[:10]}",
+        expected=words(
+            en=f"from {parameters.earliest} to {str(latest)[:10]}",
+            zh=f"{parameters.earliest} 至 {str(latest)[:10]} 之间",
+        ),
     )
 
 

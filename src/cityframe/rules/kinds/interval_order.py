@@ -21,6 +21,7 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words
 
 
 class IntervalOrderParameters(Parameters):
@@ -45,6 +46,7 @@ class IntervalOrderParameters(Parameters):
 def expectation(parameters: IntervalOrderParameters, layer: Layer) -> CoreExpectation:
     """Return the expectation that the end does not come before the beginning."""
     del layer
+    order = f"{parameters.start} {'<=' if parameters.or_equal else '<'} {parameters.end}"
     return CoreExpectation(
         name="ExpectColumnPairValuesAToBeGreaterThanB",
         arguments={
@@ -54,7 +56,7 @@ def expectation(parameters: IntervalOrderParameters, layer: Layer) -> CoreExpect
             "ignore_row_if": "either_value_is_missing",
         },
         columns=(parameters.start, parameters.end),
-        expected=f"{parameters.start} {'<=' if parameters.or_equal else '<'} {parameters.end}",
+        expected=Words(order, f"时间次序 {order}"),
     )
 
 

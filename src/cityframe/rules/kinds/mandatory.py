@@ -14,6 +14,7 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.kind import ANY_TYPE, ColumnNeeds, CoreExpectation, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words
 
 
 class MandatoryParameters(Parameters):
@@ -34,7 +35,7 @@ def expectation(parameters: MandatoryParameters, layer: Layer) -> CoreExpectatio
         name="ExpectColumnValuesToNotBeNull",
         arguments={"column": parameters.column},
         columns=(parameters.column,),
-        expected="a value",
+        expected=Words("a value", "有值"),
     )
 
 

@@ -61,7 +61,7 @@ def check(context: Context, parameters: MinimumWidthParameters) -> pd.DataFrame:
     narrow, part = narrow[is_place], part[is_place]
     width_m = 2 * shapely.length(shapely.maximum_inscribed_circle(narrow))
     lines, of = necks(parts[suspect], 2 * radius)
-    is_new = ~shapely.intersects(lines, rest[of])
+    is_new = ~shapely.dwithin(lines, rest[of], radius / 10)
     lines, of = lines[is_new], of[is_new]
     length_m = shapely.length(lines)
     return defects(

@@ -20,6 +20,7 @@ from cityframe.rules.context import Context, Geometries, geometries
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class MovedTooFarParameters(Parameters):
@@ -47,8 +48,12 @@ def check(context: Context, parameters: MovedTooFarParameters) -> pd.DataFrame:
     far = moved_m > parameters.max_m
     return defects(
         row=row[far],
-        found=[f"moved by {distance:.2f} m" for distance in moved_m[far]],
-        expected=f"at most {parameters.max_m:g} m",
+        found=words(
+            en="moved by {distance:.2f} m", zh="移位 {distance:.2f} m", distance=moved_m[far]
+        ),
+        expected=words(
+            en=f"at most {parameters.max_m:g} m", zh=f"移位不大于 {parameters.max_m:g} m"
+        ),
         geometry=np.asarray(shapely.linestrings(path[far]), dtype=object),
     )
 

@@ -21,6 +21,7 @@ from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, NUMBERS, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 _SQUARE_METRES = {"m2": 1.0, "m²": 1.0, "ha": 1e4, "km2": 1e6, "km²": 1e6, "mu": 2000.0 / 3.0}
 
@@ -57,10 +58,12 @@ def check(context: Context, parameters: RegisteredAreaParameters) -> pd.DataFram
     return defects(
         row=row,
         found=[f"{parameters.column} = {value:g} {unit}" for value in registered[row]],
-        expected=[
-            f"{area:.2f} m² ± {allowed:.2f} m²"
-            for area, allowed in zip(area_m2[row], allowed_m2[row], strict=True)
-        ],
+        expected=words(
+            en="{area:.2f} m² ± {allowed:.2f} m²",
+            zh="图形面积 {area:.2f} m²，允许差 {allowed:.2f} m²",
+            area=area_m2[row],
+            allowed=allowed_m2[row],
+        ),
     )
 
 

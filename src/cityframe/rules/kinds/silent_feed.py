@@ -9,6 +9,8 @@ parameters: {min_count: 100, min_share: 0.5}
 ```
 """
 
+import math
+
 import pandas as pd
 from pydantic import Field
 
@@ -17,6 +19,7 @@ from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.extent import extent
 from cityframe.rules.kind import Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 
 class SilentFeedParameters(Parameters):
@@ -36,8 +39,8 @@ def check(context: Context, parameters: SilentFeedParameters) -> pd.DataFrame:
     if len(context.frame) >= least:
         return no_defects()
     return defects(
-        found=[f"{len(context.frame)} features"],
-        expected=f"at least {least:.0f}",
+        found=words(en="{n} features", zh="仅 {n} 个要素", n=[len(context.frame)]),
+        expected=words(en=f"at least {math.ceil(least)}", zh=f"不少于 {math.ceil(least)} 个"),
         geometry=[extent(context.geometry if previous is None else geometries(previous))],
     )
 

@@ -30,6 +30,7 @@ from cityframe.rules.kind import (
 )
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.values import limits
+from cityframe.rules.words import Words
 
 
 class Subtype(Declaration):
@@ -84,24 +85,28 @@ def expectation(parameters: SubtypeConditionalParameters, layer: Layer) -> CoreE
     del layer
     arguments: dict[str, object] = {"column": parameters.column}
     if parameters.required:
-        name, demand = "ExpectColumnValuesToNotBeNull", "a value"
+        name, demand = "ExpectColumnValuesToNotBeNull", Words("a value", "有值")
     elif parameters.empty:
-        name, demand = "ExpectColumnValuesToBeNull", "no value"
+        name, demand = "ExpectColumnValuesToBeNull", Words("no value", "为空")
     elif parameters.codes:
         name = "ExpectColumnValuesToBeInSet"
         arguments["value_set"] = list(parameters.codes)
-        demand = f"one of {', '.join(str(code) for code in parameters.codes)}"
+        texts = ", ".join(str(code) for code in parameters.codes)
+        demand = Words(f"one of {texts}", f"取值为 {texts} 之一")
     else:
         name = "ExpectColumnValuesToBeBetween"
         arguments |= {"min_value": parameters.min, "max_value": parameters.max}
         demand = limits(parameters.min, parameters.max)
     when = parameters.when
-    subtype = f"{when.column} is {' or '.join(str(value) for value in when.values)}"
+    values = [str(value) for value in when.values]
     return CoreExpectation(
         name=name,
         arguments=arguments,
         columns=(parameters.column, when.column),
-        expected=f"{demand} where {subtype}",
+        expected=Words(
+            f"{demand.en} where {when.column} is {' or '.join(values)}",
+            f"{when.column} 为 {'、'.join(values)} 时{demand.zh}",
+        ),
         when=(when.column, when.values),
     )
 

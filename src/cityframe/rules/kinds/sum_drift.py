@@ -22,8 +22,10 @@ from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.extent import extent
 from cityframe.rules.kind import AREAS, LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import words
 
 _UNITS = {"area": "m²", "length": "m", "count": "features"}
+_TERMS = {"area": ("总面积", "m²"), "length": ("总长度", "m"), "count": ("要素数", "个")}
 
 
 class SumDriftParameters(Parameters):
@@ -50,10 +52,18 @@ def check(context: Context, parameters: SumDriftParameters) -> pd.DataFrame:
     after = _sum(context.geometry, parameters.of)
     if before == 0 or abs(after - before) <= parameters.max_share * before:
         return no_defects()
-    unit = _UNITS[parameters.of]
+    term, unit = _TERMS[parameters.of]
     return defects(
-        found=[f"{parameters.of} {before:.2f} → {after:.2f} {unit}"],
-        expected=f"a change of at most {parameters.max_share:.1%}",
+        found=words(
+            en=f"{parameters.of} {{before:.2f}} → {{after:.2f}} {_UNITS[parameters.of]}",
+            zh=f"{term} {{before:.2f}} → {{after:.2f}} {unit}",
+            before=[before],
+            after=[after],
+        ),
+        expected=words(
+            en=f"a change of at most {parameters.max_share:.1%}",
+            zh=f"变化不超过 {parameters.max_share:.1%}",
+        ),
         geometry=[extent(context.geometry)],
     )
 

@@ -15,6 +15,7 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.kind import ANY_TYPE, ColumnNeeds, CoreExpectation, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.words import Words
 
 
 class UniqueParameters(Parameters):
@@ -50,7 +51,7 @@ def expectation(parameters: UniqueParameters, layer: Layer) -> CoreExpectation:
         name=name,
         arguments=arguments,
         columns=columns,
-        expected="a value that no other feature has",
+        expected=Words("a value that no other feature has", "取值唯一"),
     )
 
 
