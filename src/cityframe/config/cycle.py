@@ -39,6 +39,16 @@ class InspectionPlan(Declaration):
     acceptance: tuple[str, ...] = ()
 
 
+class Checks(Declaration):
+    """How candidates are checked.
+
+    ``full_every``: of so many cycles in a row one is checked in full; the others are checked where
+    a change can have reached. 1 checks each in full.
+    """
+
+    full_every: int = Field(default=12, ge=1)
+
+
 class Series(Declaration):
     """``cycles/NAME.yaml``: a series of planned updates.
 
@@ -55,3 +65,4 @@ class Series(Declaration):
     review_days: int = Field(default=5, gt=0)
     packages: Packages = Packages()
     inspection: InspectionPlan = InspectionPlan()
+    checks: Checks = Checks()

@@ -1,8 +1,8 @@
 """What taking in a delivery left on disk: its account, findings, fates and changes."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,23 @@ ACCOUNT_FILE = "account.json"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account of one delivery; its presence on disk says that the delivery is taken in."""
+    """The account of one delivery; its presence on disk says that the delivery is taken in.
+
+    Attributes
+    ----------
+    waivers : tuple of str
+        Those that stood for findings of its records.
+    void_waivers : mapping of str to str
+        Those whose finding was met again and stayed open, and why.
+    """
 
     delivery: str
     layers: tuple[LayerAccount, ...]
     results: tuple[RuleResult, ...]
     quarantine_reasons: tuple[str, ...]
     feeds: tuple[str, ...]
+    waivers: tuple[str, ...] = ()
+    void_waivers: Mapping[str, str] = field(default_factory=dict)
 
 
 def delivery_folder(city: City, cycle: str, delivery: str) -> Path:
@@ -60,6 +70,8 @@ def read_account(path: Path) -> Account:
         results=results_from(data["results"]),
         quarantine_reasons=tuple(data["quarantine_reasons"]),
         feeds=tuple(data["feeds"]),
+        waivers=tuple(data.get("waivers", ())),
+        void_waivers=data.get("void_waivers", {}),
     )
 
 

@@ -23,7 +23,7 @@ from cityframe.pipeline.accounts import (
     write_account,
 )
 from cityframe.pipeline.built_in_results import REMOVALS_HELD, built_in_results
-from cityframe.pipeline.city import City
+from cityframe.pipeline.city import City, now
 from cityframe.pipeline.current import current_layer, removal_history
 from cityframe.pipeline.features import features_of_findings
 from cityframe.pipeline.frames_on_disk import write_frame, write_table
@@ -31,9 +31,12 @@ from cityframe.pipeline.plan import read_plan
 from cityframe.pipeline.received import received_of
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
+from cityframe.pipeline.waivers import waiver_book
 from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
 from cityframe.rules.check import Checked, check_layer
 from cityframe.rules.compiled import CompiledRules, compile_rules
+from cityframe.rules.feature_digests import digest_table
+from cityframe.rules.waiving import WaiverBook
 
 
 @dataclass
@@ -48,6 +51,7 @@ class _FeedOutcome:
     fates: pd.DataFrame
     findings: gpd.GeoDataFrame
     features: gpd.GeoDataFrame
+    digests: pd.DataFrame
 
 
 @dataclass
@@ -59,6 +63,7 @@ class _Intake:
     source: Source
     delivery: Delivery
     rules: CompiledRules
+    waivers: WaiverBook
     working: dict[str, CurrentLayer] = field(default_factory=dict)
 
     def layer_now(self, name: str) -> CurrentLayer:
@@ -88,13 +93,13 @@ def take_in(city: City, cycle: str, source_name: str) -> None:
     """
     source = city.workspace.source(source_name)
     rules = compile_rules(city.workspace.rules, city.workspace.layers, city.workspace.places)
-    plan = read_plan(city, cycle)
+    plan, waivers = read_plan(city, cycle), waiver_book(city, cycle, now())
     for delivery_id in plan.deliveries_of(source_name):
         if (delivery_folder(city, cycle, delivery_id) / ACCOUNT_FILE).exists():
             continue
         city.archive.verify(delivery_id)
         delivery = replace(city.archive.get(delivery_id), observed_at=plan.observed[delivery_id])
-        _take_in_delivery(_Intake(city, cycle, source, delivery, rules))
+        _take_in_delivery(_Intake(city, cycle, source, delivery, rules, waivers))
 
 
 def _take_in_delivery(intake: _Intake) -> None:
@@ -137,21 +142,34 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         framework_layer=lambda other: intake.layer_now(other).all_rows(),
     )
     current = intake.layer_now(layer.name)
+    checkable = _said_to_be_so(conformed.frame)
+    as_of = pd.Timestamp(delivery.observed_at).to_pydatetime()
     checked = check_layer(
         intake.rules,
         scope=Scope.DELIVERY,
         layer=layer.name,
-        frame=_said_to_be_so(conformed.frame),
+        frame=checkable,
         delivery=delivery.id,
         other=lambda other: intake.layer_now(other).all_rows(),
         previous=None,
         changes=None,
-        as_of=pd.Timestamp(delivery.observed_at).to_pydatetime(),
+        as_of=as_of,
         received=received_of(
             tables, files, source=source, feed=feed, delivery=delivery, rules=intake.rules
         ),
+        waivers=intake.waivers,
     )
-    at_fault = _said_to_be_so(conformed.frame)["record"].iloc[sorted(checked.returned_records)]
+    digests = digest_table(
+        intake.rules,
+        checked.findings,
+        scope=Scope.DELIVERY,
+        layer=layer.name,
+        frame=checkable,
+        as_of=as_of,
+        other=lambda other: intake.layer_now(other).all_rows(),
+    )
+    at_fault = checkable["record"].iloc[sorted(checked.returned_records)]
+    let_in = {int(checkable["record"].iloc[row]): name for row, name in checked.let_in.items()}
     is_returned = conformed.frame["record"].isin(at_fault).to_numpy()
     returned = conformed.frame[is_returned]
     unknown = _unknown_records(conformed.fates) if _infers_absence(source.delivery) else 0
@@ -186,6 +204,7 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         ],
         ignore_index=True,
     )
+    fates = _with_waived(fates, let_in)
     return _FeedOutcome(
         name=name,
         layer=layer,
@@ -195,6 +214,7 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         fates=fates[list(FATE_COLUMNS)],
         findings=findings,
         features=features_of_findings(findings, conformed.frame, current, layer),
+        digests=digests,
     )
 
 
@@ -258,6 +278,16 @@ def _returned_fates(
     )
 
 
+def _with_waived(fates: pd.DataFrame, let_in: Mapping[int, str]) -> pd.DataFrame:
+    """Tell of the records that came in although they fail a blocking rule, by which waiver."""
+    waiver = fates["record"].map(let_in)
+    is_waived = waiver.notna() & (fates["fate"] == Fate.PUBLISHED.value)
+    return fates.assign(
+        fate=fates["fate"].mask(is_waived, Fate.WAIVED.value),
+        reason=fates["reason"].mask(is_waived, "waiver " + waiver.astype("str")),
+    )
+
+
 def _leave_on_disk(
     intake: _Intake, outcomes: Sequence[_FeedOutcome], reasons: tuple[str, ...]
 ) -> None:
@@ -272,6 +302,7 @@ def _leave_on_disk(
         write_frame(folder / f"{outcome.name}.findings.parquet", outcome.findings)
         write_frame(folder / f"{outcome.name}.features.parquet", outcome.features)
         write_frame(folder / f"{outcome.name}.changes.parquet", outcome.reconciled.changes)
+        write_table(folder / f"{outcome.name}.digests.parquet", outcome.digests)
         keep_suite(folder, outcome.name, outcome.checked)
         layers.append(
             LayerAccount(
@@ -295,6 +326,12 @@ def _leave_on_disk(
             results=tuple(results),
             quarantine_reasons=reasons,
             feeds=tuple(outcome.name for outcome in outcomes),
+            waivers=tuple(
+                sorted({name for one in outcomes for name in one.checked.standing_waivers})
+            ),
+            void_waivers={
+                name: why for one in outcomes for name, why in one.checked.void_waivers.items()
+            },
         ),
     )
 

@@ -1,8 +1,9 @@
 """Stage the candidate of a cycle and check it over all layers."""
 
+import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -15,17 +16,23 @@ from cityframe.model.cycle import CycleState
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleResult
 from cityframe.pipeline.accounts import accounts, changes_in_order, results_from
-from cityframe.pipeline.city import City, replaced_whole
+from cityframe.pipeline.blame import with_blame
+from cityframe.pipeline.check_basis import FULL, CheckBasis, check_basis, conditions
+from cityframe.pipeline.city import City, now, replaced_whole
 from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.features import features_of_findings
+from cityframe.pipeline.finding_states import note_findings
 from cityframe.pipeline.frames_on_disk import write_frame
+from cityframe.pipeline.observed import observed_in
 from cityframe.pipeline.plan import cycle_state, read_plan, reference_time
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
+from cityframe.pipeline.waivers import waiver_book
 from cityframe.reconcile import changes_in_order as in_order
 from cityframe.reconcile import compose
-from cityframe.rules.check import check_layer
-from cityframe.rules.compiled import compile_rules
+from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.compiled import CompiledRules, compile_rules
+from cityframe.rules.waiving import WaiverBook
 from cityframe.store.candidate import (
     Candidate,
     read_candidate,
@@ -46,11 +53,36 @@ class CandidateCheck:
         Why it can't be approved; empty when it can.
     rule_set_digest : str
         Of the rules that it was checked with.
+    extent, why : str
+        ``full`` or ``incremental``, and the reason.
+    waivers : tuple of str
+        Those that stood for findings of the candidate.
+    void_waivers : mapping of str to str
+        Those whose finding is met again and stays open, and why.
     """
 
     results: tuple[RuleResult, ...]
     gate_reasons: tuple[str, ...]
     rule_set_digest: str
+    extent: str = FULL
+    why: str = ""
+    waivers: tuple[str, ...] = ()
+    void_waivers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One check of a candidate over all layers."""
+
+    city: City
+    candidate: Candidate
+    rules: CompiledRules
+    waivers: WaiverBook
+    basis: CheckBasis
+    frame_of: Callable[[str], gpd.GeoDataFrame]
+    moment: dt.datetime
+    opened_at: dt.datetime
+    read_observations: Callable[[], pd.DataFrame] | None
 
 
 @in_turn
@@ -90,48 +122,78 @@ def candidate_of(city: City, cycle: str) -> Candidate:
 
 @in_turn
 def check_candidate(city: City, cycle: str) -> None:
-    """Check the candidate with the rules over all layers and leave findings and results."""
-    workspace = city.workspace
-    rules = compile_rules(workspace.rules, workspace.layers, workspace.places)
-    candidate = candidate_of(city, cycle)
-    frame_of = candidate_frames(city, candidate)
-    folder = city.cycle_folder(cycle) / "candidate"
-    plan = read_plan(city, cycle)
-    moment, opened_at = reference_time(city, plan), pd.Timestamp(plan.opened_at).to_pydatetime()
-    results: list[RuleResult] = []
-    gate_reasons: list[str] = []
-    for name, layer in workspace.layers.items():
-        if not any(
-            rule.scope is Scope.CANDIDATE and name in rule.layers for rule in workspace.rules
-        ):
-            continue
-        stored = StoredLayer(city.framework, layer, moment)
-        changes = read_changes_in_effect(candidate, layer) if name in candidate.layers else None
-        checked = check_layer(
-            rules,
-            scope=Scope.CANDIDATE,
-            layer=name,
-            frame=frame_of(name),
-            delivery="",
-            other=frame_of,
-            previous=stored.all_rows(),
-            changes=changes,
-            as_of=opened_at,
-        )
-        write_frame(folder / f"{name}.findings.parquet", checked.findings)
-        features = features_of_findings(checked.findings, frame_of(name), stored, layer)
-        write_frame(folder / f"{name}.features.parquet", features)
-        keep_suite(folder, name, checked)
-        results += checked.results
-        gate_reasons += checked.gate_reasons
+    """Check the candidate with the rules over all layers and leave findings and results.
+
+    What no change since the check before can have reached is not checked again, but every so many
+    cycles all is (``checks.full_every`` of the series).
+    """
+    workspace, plan, candidate = city.workspace, read_plan(city, cycle), candidate_of(city, cycle)
+    series = workspace.cycle_series(plan.series)
+    check = _Check(
+        city=city,
+        candidate=candidate,
+        rules=compile_rules(workspace.rules, workspace.layers, workspace.places),
+        waivers=waiver_book(city, cycle, now()),
+        basis=check_basis(city, candidate, CHECK_FILE, series.checks.full_every),
+        frame_of=candidate_frames(city, candidate),
+        moment=reference_time(city, plan),
+        opened_at=pd.Timestamp(plan.opened_at).to_pydatetime(),
+        read_observations=observed_in(city, plan),
+    )
+    _clear(candidate)
+    found = [
+        _check_layer(check, name)
+        for name in workspace.layers
+        if check.rules.of(name, Scope.CANDIDATE)
+    ]
+    results = [one for checked in found for one in checked.results]
+    note_findings(city, cycle, results)
     body = {
         "candidate_digest": candidate.digest,
         "rule_set_digest": workspace.rule_set_digest(),
         "results": [asdict(one) for one in results],
-        "gate_reasons": gate_reasons,
+        "gate_reasons": [why for checked in found for why in checked.gate_reasons],
+        "extent": check.basis.extent,
+        "why": check.basis.why,
+        "since_full": check.basis.since_full,
+        "conditions": conditions(city),
+        "waivers": sorted({name for checked in found for name in checked.standing_waivers}),
+        "void_waivers": {name: why for one in found for name, why in one.void_waivers.items()},
     }
-    with replaced_whole(folder / CHECK_FILE) as temporary:
+    with replaced_whole(candidate.folder / CHECK_FILE) as temporary:
         temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _clear(candidate: Candidate) -> None:
+    """Remove what an earlier check of other rules may have left."""
+    for what in ("findings", "features", "fixed"):
+        for path in candidate.folder.glob(f"*.{what}.parquet"):
+            path.unlink()
+
+
+def _check_layer(check: _Check, name: str) -> Checked:
+    """Check one layer and leave its findings, their features and the suite."""
+    city, candidate, layer = check.city, check.candidate, check.city.workspace.layer(name)
+    stored, folder = StoredLayer(city.framework, layer, check.moment), candidate.folder
+    checked = check_layer(
+        check.rules,
+        scope=Scope.CANDIDATE,
+        layer=name,
+        frame=check.frame_of(name),
+        other=check.frame_of,
+        previous=stored.all_rows(),
+        changes=read_changes_in_effect(candidate, layer) if name in candidate.layers else None,
+        as_of=check.opened_at,
+        read_observations=check.read_observations,
+        waivers=check.waivers,
+        since=check.basis.since(layer),
+    )
+    findings = with_blame(city, candidate, layer, checked.findings)
+    write_frame(folder / f"{name}.findings.parquet", findings)
+    features = features_of_findings(findings, check.frame_of(name), stored, layer)
+    write_frame(folder / f"{name}.features.parquet", features)
+    keep_suite(folder, name, checked)
+    return checked
 
 
 def check_results(city: City, cycle: str) -> CandidateCheck:
@@ -156,6 +218,10 @@ def check_results(city: City, cycle: str) -> CandidateCheck:
         results=results_from(data["results"]),
         gate_reasons=tuple(data["gate_reasons"]),
         rule_set_digest=data["rule_set_digest"],
+        extent=data.get("extent", FULL),
+        why=data.get("why", ""),
+        waivers=tuple(data.get("waivers", ())),
+        void_waivers=data.get("void_waivers", {}),
     )
 
 
@@ -197,7 +263,10 @@ def _require_all_taken_in(city: City, cycle: str) -> None:
 
 
 def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.GeoDataFrame]:
-    """Return a function that gives any layer as it would be, with ``uid`` and ``source_key``."""
+    """Return a function that gives any layer as it would be, with ``uid`` and ``source_key``.
+
+    Rows are in the order of their uids, so that a check can build on the one before.
+    """
 
     @lru_cache(maxsize=8)
     def frame_of(name: str) -> gpd.GeoDataFrame:
@@ -205,7 +274,8 @@ def candidate_frames(city: City, candidate: Candidate) -> Callable[[str], gpd.Ge
         moment = pd.Timestamp(candidate.valid_at).to_pydatetime()
         stored = StoredLayer(city.framework, layer, moment)
         if name in candidate.layers:
-            frame = compose(stored, read_changes_in_effect(candidate, layer)).all_rows()
+            composed = compose(stored, read_changes_in_effect(candidate, layer)).all_rows()
+            frame = composed.sort_values("uid", ignore_index=True)
         else:
             frame = stored.all_rows()
         return frame.assign(source_key=key_text(frame, layer.key))

@@ -63,6 +63,11 @@ class Checked:
     let_in: Mapping[int, str] = field(default_factory=dict)
     void_waivers: Mapping[str, VoidReason] = field(default_factory=dict)
 
+    @property
+    def standing_waivers(self) -> frozenset[str]:
+        """Ids of the waivers that stand for a finding."""
+        return frozenset(self.findings["waiver"]) - {""}
+
 
 def check_layer(
     compiled: CompiledRules,

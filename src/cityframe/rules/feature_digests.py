@@ -1,7 +1,8 @@
 """Digests of the features that findings are about: what a waiver is bound to."""
 
+import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import geopandas as gpd
@@ -12,8 +13,9 @@ import shapely
 from cityframe.core.digest import row_digests
 from cityframe.core.frames import empty_frame, with_column_types
 from cityframe.errors import IntegrityError
+from cityframe.model.finding import Scope
 from cityframe.model.layer import Layer
-from cityframe.rules.compiled import CompiledRule
+from cityframe.rules.compiled import CompiledRule, CompiledRules
 from cityframe.rules.context import Context, feature_ids
 from cityframe.rules.waiving import FeatureDigests
 
@@ -52,9 +54,52 @@ def feature_digests(
     return [
         {name: known.get(name, ABSENT) for name in each}
         if each
-        else {context.layer.name: _digest_of_statement(finding)}
-        for each, (_, finding) in zip(names, findings.iterrows(), strict=True)
+        else {context.layer.name: _digest_of_statement(findings.iloc[place])}
+        for place, each in enumerate(names)
     ]
+
+
+def digest_table(
+    compiled: CompiledRules,
+    findings: gpd.GeoDataFrame,
+    *,
+    scope: Scope,
+    layer: str,
+    frame: gpd.GeoDataFrame,
+    as_of: dt.datetime,
+    other: Callable[[str], gpd.GeoDataFrame] | None = None,
+    previous: gpd.GeoDataFrame | None = None,
+) -> pd.DataFrame:
+    """Return the digests that waivers of findings would be bound to.
+
+    Parameters
+    ----------
+    findings : GeoDataFrame
+        Of one layer; those of rules that are not declared for the scope are passed over.
+    frame, as_of, other, previous
+        What the layer was checked with; see `cityframe.rules.check.check_layer`.
+
+    Returns
+    -------
+    DataFrame
+        ``finding_id``, ``feature``, ``digest``; one row a feature of a finding.
+    """
+    context = Context(
+        layer=compiled.layers[layer],
+        frame=frame,
+        layers=compiled.layers,
+        as_of=as_of,
+        previous=previous,
+        read_other=other,
+    )
+    rows: list[tuple[str, str, str | None]] = []
+    for rule in compiled.of(layer, scope):
+        mine = findings[findings["rule"] == rule.rule.id]
+        for finding, digests in zip(
+            mine["finding_id"], feature_digests(context, rule, mine), strict=True
+        ):
+            rows += [(finding, feature, digest) for feature, digest in digests.items()]
+    return pd.DataFrame(rows, columns=["finding_id", "feature", "digest"], dtype="str")
 
 
 def _identities(finding: tuple[object, ...]) -> list[str]:
