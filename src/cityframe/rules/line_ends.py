@@ -1,10 +1,12 @@
 """The open ends of lines."""
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import shapely
 
 from cityframe.rules.context import Context, Geometries, Positions
+
+Floats = npt.NDArray[np.float64]
 
 
 def line_ends(context: Context) -> tuple[Geometries, Positions]:
@@ -12,16 +14,17 @@ def line_ends(context: Context) -> tuple[Geometries, Positions]:
 
     A closed line has no end, nor is there one where two parts of a multi-line meet.
     """
-    lines = context.geometry[context.usable]
-    ends, line = shapely.get_parts(shapely.boundary(shapely.force_2d(lines)), return_index=True)
-    return np.asarray(ends, dtype=object), context.usable[line]
+    xy, row = _end_places(context)
+    return np.asarray(shapely.points(xy), dtype=object), row
 
 
 def open_ends(context: Context, tolerance_m: float) -> tuple[Geometries, Positions]:
     """Return the ends that no other line passes within a tolerance, and each one's feature."""
-    ends, row = line_ends(context)
-    is_lone = _is_lone(ends, row)
-    ends, row = ends[is_lone], row[is_lone]
+    xy, row = _end_places(context)
+    # most ends stand exactly on another one and need no search
+    _, place, count = np.unique(_as_complex(xy), return_inverse=True, return_counts=True)
+    is_lone = count[place] == 1
+    ends, row = np.asarray(shapely.points(xy[is_lone]), dtype=object), row[is_lone]
     is_open = np.ones(len(ends), dtype=bool)
     is_open[lines_near(context, ends, row, tolerance_m)[0]] = False
     return ends[is_open], row[is_open]
@@ -54,8 +57,27 @@ def ending_parts(lines: Geometries, ends: Geometries) -> Geometries:
     return np.asarray(parts[chosen[first]], dtype=object)
 
 
-def _is_lone(ends: Geometries, row: Positions) -> np.ndarray:
-    """Return where no end of another line has the very same coordinates: most are settled so."""
-    places = pd.DataFrame(shapely.get_coordinates(ends), columns=["x", "y"]).assign(row=row)
-    lines = places.groupby(["x", "y"], sort=False)["row"].transform("nunique")
-    return (lines == 1).to_numpy()
+def _end_places(context: Context) -> tuple[Floats, Positions]:
+    """Return the coordinates of the ends of the usable lines, and each one's feature.
+
+    A feature has at most one end at a place.
+    """
+    lines, row = context.geometry[context.usable], context.usable
+    is_many = shapely.get_num_geometries(lines) > 1
+    xy, line = shapely.get_coordinates(lines[~is_many], return_index=True)
+    last = np.flatnonzero(np.diff(line, append=-1))
+    first = np.append(0, last + 1)[: len(last)]
+    is_open = (xy[first] != xy[last]).any(axis=1)
+    first, last = first[is_open], last[is_open]
+    # the boundary of many parts leaves out the places where two of them meet
+    boundary = shapely.boundary(lines[is_many])
+    more_xy, more = shapely.get_coordinates(boundary, return_index=True)
+    single = row[~is_many]
+    rows = np.concatenate([single[line[first]], single[line[last]], row[is_many][more]])
+    order = np.argsort(rows, kind="stable")
+    return np.concatenate([xy[first], xy[last], more_xy])[order], rows[order]
+
+
+def _as_complex(xy: Floats) -> npt.NDArray[np.complex128]:
+    """Return coordinates as one number each, which sorts as they do, by x and then y."""
+    return np.ascontiguousarray(xy).view(np.complex128)[:, 0]

@@ -84,24 +84,33 @@ class Network:
 
         Parameters
         ----------
-        nodes : sorted positions
+        nodes : positions
 
         Returns
         -------
         DataFrame
             Columns ``node``, ``row``.
         """
-        places = np.flatnonzero(np.isin(self.place_node, nodes))
+        is_asked = self.flags(nodes)
+        places = np.flatnonzero(is_asked[self.place_node])
         points = shapely.points(self.place_xy[places])
         place, row = context.tree.query(points, predicate="dwithin", distance=tolerance_m)
         node = self.place_node[places[place]]
-        size = max(len(context.frame), 1)
-        is_end = np.isin(node * size + row, self.end_node * size + self.end_row)
+        own = is_asked[self.end_node]
+        ends = self.end_node[own] * len(context.frame) + self.end_row[own]
+        is_end = pd.Series(node * len(context.frame) + row).isin(ends).to_numpy()
         return pd.DataFrame({"node": node[~is_end], "row": row[~is_end]}).drop_duplicates()
 
     def is_passed(self, context: Context, nodes: Positions, tolerance_m: float) -> Flags:
         """Return whether another line passes each node, which then is a branch of that too."""
-        return np.isin(nodes, self.touches(context, nodes, tolerance_m)["node"].to_numpy())
+        touches = self.touches(context, nodes, tolerance_m)
+        return self.flags(touches["node"].to_numpy())[nodes]
+
+    def flags(self, nodes: Positions) -> Flags:
+        """Return whether each node is among those named, n."""
+        flags = np.zeros(len(self.xy), dtype=bool)
+        flags[nodes] = True
+        return flags
 
 
 def network(context: Context, tolerance_m: float) -> Network:
@@ -205,7 +214,7 @@ def features_at(context: Context, of: Network, nodes: Positions) -> dict[str, An
         ``row`` of the first feature at each node, ``other_row`` of the second (-1 for none), and
         in ``other`` the identities of the rest.
     """
-    chosen = np.isin(of.end_node, nodes)
+    chosen = of.flags(nodes)[of.end_node]
     met = pd.DataFrame({"node": of.end_node[chosen], "row": of.end_row[chosen]})
     met = met.drop_duplicates().sort_values(["node", "row"])
     place = met.groupby("node").cumcount().to_numpy()
