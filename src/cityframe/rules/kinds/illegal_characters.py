@@ -6,9 +6,9 @@ the inside of a character class of a regular expression. Nulls pass. The finding
 characters by their Unicode numbers.
 
 With `near_names`, names that differ only by width (full and half), case, spaces, punctuation or
-characters that look alike (0 and O, 1 and l, Latin and Cyrillic, 己 and 已, 曰 and 日) are one name.
-Of its spellings the most frequent one is right, of equals the one that comes first; the features
-with another one fail.
+characters that look alike (0 and O, 1 and l, Latin and Cyrillic, 己 and 已) are one name. Of its
+spellings the most frequent one is right, of equals the one that comes first; the features with
+another one fail.
 
 ```yaml
 kind: illegal_characters
@@ -92,7 +92,7 @@ def _illegal(frame: pd.DataFrame, parameters: IllegalCharactersParameters) -> pd
 
 def _rare_spellings(frame: pd.DataFrame, name: str, illegal: Positions) -> pd.DataFrame:
     """Return the features whose name most others write in another way, but for the illegal."""
-    column = frame[name].reset_index(drop=True).drop(index=illegal).dropna()
+    column = frame[name].reset_index(drop=True).drop(index=pd.Index(illegal)).dropna()
     spellings = column.drop_duplicates().to_frame("spelling").reset_index(names="first")
     spellings["n"] = spellings["spelling"].map(column.value_counts())
     spellings["folded"] = folded_names(spellings["spelling"])
