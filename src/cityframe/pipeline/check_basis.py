@@ -25,6 +25,7 @@ from cityframe import __version__
 from cityframe.core.findings import empty_findings
 from cityframe.model.layer import Layer
 from cityframe.model.report import RuleStatus
+from cityframe.model.text import Title
 from cityframe.pipeline.city import City
 from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.rules.since import LayerChange, Since
@@ -44,7 +45,7 @@ class CheckBasis:
     ----------
     extent : str
         ``full`` or ``incremental``.
-    why : str
+    why : Title
         In words, for the report.
     since_full : int
         How many incremental checks were made since the last full one, this one included.
@@ -55,7 +56,7 @@ class CheckBasis:
     """
 
     extent: str
-    why: str
+    why: Title
     since_full: int = 0
     folder: Path | None = None
     changed: Mapping[str, LayerChange] | None = None
@@ -93,42 +94,52 @@ def check_basis(city: City, candidate: Candidate, check_file: str, full_every: i
         Every so many checks one is full; 1 for each of them.
     """
     if full_every == 1:
-        return CheckBasis(FULL, "the series checks in full each time")
+        return CheckBasis(FULL, Title("该系列每次全量检查", "the series checks in full each time"))
     current = city.framework.current()
     if current is None or candidate.parent != current.number:
-        return CheckBasis(FULL, "there is no release to build on")
+        return CheckBasis(FULL, Title("尚无可依据的版本", "there is no release to build on"))
     folder = city.cycle_folder(current.cycle) / "candidate"
     path = folder / check_file
     if not path.exists():
-        return CheckBasis(FULL, f"release {current.number} was not made by a checked cycle")
+        return CheckBasis(FULL, _by_no_check(current.number))
     if read_note(folder) is not None:
-        return CheckBasis(FULL, f"the findings of {current.cycle} were pruned")
+        why = Title(f"{current.cycle} 的问题已清理", f"the findings of {current.cycle} were pruned")
+        return CheckBasis(FULL, why)
     base, data = read_candidate(folder), json.loads(path.read_text(encoding="utf-8"))
     is_released = base.digest == current.evidence.get("candidate_digest")
     if not is_released or base.parent != current.number - 1:
-        return CheckBasis(FULL, f"release {current.number} is not what {current.cycle} checked")
-    why = _why_not_comparable(city, data)
+        return CheckBasis(FULL, _by_no_check(current.number))
     since_full = int(data.get("since_full", 0)) + 1
-    if not why and since_full >= full_every:
-        why = f"{since_full - 1} checks in a row were incremental"
-    if why:
-        return CheckBasis(FULL, why)
+    obstacle = _obstacle(city, data)
+    if obstacle is None and since_full >= full_every:
+        obstacle = Title(
+            f"已连续 {since_full - 1} 次增量检查",
+            f"{since_full - 1} checks in a row were incremental",
+        )
+    if obstacle is not None:
+        return CheckBasis(FULL, obstacle)
     return CheckBasis(
         INCREMENTAL,
-        f"what changed since {current.cycle}",
+        Title(f"自 {current.cycle} 以来的变化", f"what changed since {current.cycle}"),
         since_full=since_full,
         folder=folder,
         changed=_changed(city, candidate),
     )
 
 
-def _why_not_comparable(city: City, data: Mapping[str, Any]) -> str:
-    """Return what differs between the check before and this one; empty for nothing."""
+def _by_no_check(release: int) -> Title:
+    return Title(
+        f"版本 {release} 与已检查的候选不一致", f"release {release} is not what a cycle checked"
+    )
+
+
+def _obstacle(city: City, data: Mapping[str, Any]) -> Title | None:
+    """Return why a check can't build on the one before, or None."""
     if data.get("conditions") != conditions(city):
-        return "rules, contracts or program have changed"
+        return Title("规则、约定或程序已变更", "rules, contracts or program have changed")
     if any(one["status"] == RuleStatus.NOT_CHECKED for one in data["results"]):
-        return "a rule could not be checked the time before"
-    return ""
+        return Title("上次有规则未能检查", "a rule could not be checked the time before")
+    return None
 
 
 def _changed(city: City, candidate: Candidate) -> dict[str, LayerChange]:

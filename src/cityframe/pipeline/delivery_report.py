@@ -14,7 +14,7 @@ from cityframe.pipeline.plan import cycles_of, source_of
 from cityframe.pipeline.reporting import (
     cycle_report,
     features_by_layer,
-    findings_by_layer,
+    listed_findings,
     report_context,
 )
 from cityframe.products.report import ReportFiles, write_report
@@ -48,7 +48,7 @@ def write_delivery_report(city: City, delivery: str, folder: Path) -> tuple[str,
     account = next(one for one in accounts(city, cycle) if one.delivery == delivery)
     findings = {
         layer: frame
-        for layer, every in findings_by_layer(city, cycle).items()
+        for layer, every in listed_findings(city, cycle).items()
         if len(frame := every[_concerns(every, delivery)])
     }
     files = write_report(

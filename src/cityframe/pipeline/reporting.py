@@ -13,6 +13,7 @@ from cityframe.model.cycle import CycleState
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.model.report import DeliveryAccount, LayerChanges, Report
 from cityframe.pipeline.accounts import accounts, delivery_folder
+from cityframe.pipeline.check_sections import check_sections
 from cityframe.pipeline.city import City
 from cityframe.pipeline.decisions import decisions
 from cityframe.pipeline.frames_on_disk import read_frame
@@ -49,7 +50,7 @@ def write_cycle_report(city: City, cycle: str, folder: Path | None = None) -> Re
     ReportFiles
         HTML in two languages, JSON, ISO 19157 XML, findings as GeoPackage, GeoJSON and CSV.
     """
-    findings = findings_by_layer(city, cycle)
+    findings = listed_findings(city, cycle)
     return write_report(
         folder or report_folder(city, cycle),
         cycle_report(city, cycle),
@@ -84,6 +85,7 @@ def cycle_report(city: City, cycle: str) -> Report:
         decisions=tuple(decisions(city, cycle)),
         gate_reasons=check.gate_reasons,
         time_zone=city.workspace.time_zone,
+        sections=(*check_sections(city, cycle),),
     )
 
 
@@ -100,6 +102,19 @@ def findings_by_layer(city: City, cycle: str) -> dict[str, gpd.GeoDataFrame]:
         name: concat_findings([frame], city.workspace.layer(name).crs)
         for name, frame in frames.items()
         if len(frame)
+    }
+
+
+def listed_findings(city: City, cycle: str) -> dict[str, gpd.GeoDataFrame]:
+    """Return what a report lists: all findings of a cycle, and those that it fixed."""
+    found, fixed = findings_by_layer(city, cycle), dict[str, gpd.GeoDataFrame]()
+    for path in sorted((city.cycle_folder(cycle) / "candidate").glob("*.fixed.parquet")):
+        fixed[path.name.partition(".")[0]] = read_frame(path)
+    return {
+        name: concat_findings(
+            [part[name] for part in (found, fixed) if name in part], city.workspace.layer(name).crs
+        )
+        for name in sorted(found.keys() | fixed.keys())
     }
 
 

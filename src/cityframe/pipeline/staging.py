@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from cityframe.errors import GateClosedError
 from cityframe.model.cycle import CycleState
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleResult
+from cityframe.model.text import Title
 from cityframe.pipeline.accounts import accounts, changes_in_order, results_from
 from cityframe.pipeline.blame import with_blame
 from cityframe.pipeline.check_basis import FULL, CheckBasis, check_basis, conditions
@@ -53,8 +54,10 @@ class CandidateCheck:
         Why it can't be approved; empty when it can.
     rule_set_digest : str
         Of the rules that it was checked with.
-    extent, why : str
-        ``full`` or ``incremental``, and the reason.
+    extent : str
+        ``full`` or ``incremental``.
+    why : Title
+        The reason.
     waivers : tuple of str
         Those that stood for findings of the candidate.
     void_waivers : mapping of str to str
@@ -64,10 +67,10 @@ class CandidateCheck:
     results: tuple[RuleResult, ...]
     gate_reasons: tuple[str, ...]
     rule_set_digest: str
-    extent: str = FULL
-    why: str = ""
-    waivers: tuple[str, ...] = ()
-    void_waivers: Mapping[str, str] = field(default_factory=dict)
+    extent: str
+    why: Title
+    waivers: tuple[str, ...]
+    void_waivers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def check_candidate(city: City, cycle: str) -> None:
         "results": [asdict(one) for one in results],
         "gate_reasons": [why for checked in found for why in checked.gate_reasons],
         "extent": check.basis.extent,
-        "why": check.basis.why,
+        "why": asdict(check.basis.why),
         "since_full": check.basis.since_full,
         "conditions": conditions(city),
         "waivers": sorted({name for checked in found for name in checked.standing_waivers}),
@@ -219,7 +222,7 @@ def check_results(city: City, cycle: str) -> CandidateCheck:
         gate_reasons=tuple(data["gate_reasons"]),
         rule_set_digest=data["rule_set_digest"],
         extent=data.get("extent", FULL),
-        why=data.get("why", ""),
+        why=Title(**data.get("why", {"zh": "", "en": ""})),
         waivers=tuple(data.get("waivers", ())),
         void_waivers=data.get("void_waivers", {}),
     )
