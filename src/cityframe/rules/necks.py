@@ -23,9 +23,9 @@ def necks(parts: Geometries, width_m: float) -> tuple[Geometries, Positions]:
     ----------
     parts : ndarray of n valid polygons
     """
-    start, end, before, part = _sides(parts)
-    if not len(start):
+    if not len(parts):
         return np.empty(0, dtype=object), np.empty(0, dtype=np.int64)
+    start, end, before, part = _sides(parts)
     sides = np.asarray(shapely.linestrings(np.stack([start, end], axis=1)), dtype=object)
     reflex = np.flatnonzero(_cross(start - before, end - start) < 0)
     corner = np.asarray(shapely.points(start[reflex]), dtype=object)
@@ -70,7 +70,8 @@ def _sides(parts: Geometries) -> tuple[Floats, Floats, Floats, Positions]:
 def _foot(point: Floats, start: Floats, end: Floats) -> Floats:
     step = end - start
     share = ((point - start) * step).sum(axis=1) / (step * step).sum(axis=1)
-    return start + np.clip(share, 0, 1)[:, None] * step
+    foot: Floats = start + np.clip(share, 0, 1)[:, None] * step
+    return foot
 
 
 def _is_nearest(at: Floats, before: Floats, after: Floats, away: Floats) -> npt.NDArray[np.bool_]:
@@ -86,7 +87,7 @@ def _is_nearest_foot(
     # a foot at the end of a side is the start of the next one, found by that
     is_end = (foot == end[side]).all(axis=1)
     at_start = _is_nearest(foot, before[side], end[side], -away)
-    return ~is_end & (~is_start | at_start)
+    return np.asarray(~is_end & (~is_start | at_start))
 
 
 def _along(step: Floats, away: Floats) -> Floats:

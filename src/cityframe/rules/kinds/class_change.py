@@ -77,8 +77,8 @@ def check(context: Context, parameters: ClassChangeParameters) -> pd.DataFrame:
     change = pd.DataFrame(
         {
             "row": row,
-            "before": previous[column].iloc[place[row]].to_numpy(),
-            "after": context.frame[column].iloc[row].to_numpy(),
+            "before": previous[column].iloc[place[row]].array,
+            "after": context.frame[column].iloc[row].array,
         }
     ).dropna()
     change = change[change["before"] != change["after"]]

@@ -40,6 +40,8 @@ _MITRE_LIMIT = 100.0
 _NOISE = 1e-9
 """Share of area and of perimeter times radius that counts as equal area."""
 
+_CHUNK = 100_000
+
 
 class MinimumWidthParameters(Parameters):
     """What `minimum_width` needs."""
@@ -52,7 +54,11 @@ def check(context: Context, parameters: MinimumWidthParameters) -> pd.DataFrame:
     parts, row = polygon_parts(context.geometry)
     radius = parameters.min_width_m * _JUST_LESS / 2
     shrunk = _grown(parts, -radius)
-    suspect = np.flatnonzero(~_is_regular(parts, shrunk, radius))
+    is_regular = np.zeros(len(parts), dtype=bool)
+    for start in range(0, len(parts), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        is_regular[chunk] = _is_regular(parts[chunk], shrunk[chunk], radius)
+    suspect = np.flatnonzero(~is_regular)
     suspect = suspect[shapely.is_valid(context.geometry[row[suspect]])]
     opened = _grown(shrunk[suspect], radius * _GROWN_MORE)
     rest = shapely.difference(parts[suspect], opened)
