@@ -36,13 +36,15 @@ from cityframe.cli import (
     report,
     schemas,
     validate,
+    waive,
+    waiver,
 )
 from cityframe.cli.answer import Answer
 from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, inspection, key, migrate, prune, fsck, redact,
+    package, report, waive, waiver, inspection, key, migrate, prune, fsck, redact,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from cityframe.pipeline.intake import take_in
 from cityframe.pipeline.plan import cycle_state, open_cycle, read_plan
 from cityframe.pipeline.publishing import publish
 from cityframe.pipeline.releasing import note_missing_releases, release
-from cityframe.pipeline.review import approve, put_in_review
+from cityframe.pipeline.review import approve, is_as_reviewed, put_in_review
 from cityframe.pipeline.staging import candidate_of, check_candidate, stage
 from cityframe.pipeline.turns import turn_of
 
@@ -98,6 +98,11 @@ def _run_cycle(city: City, series_name: str, approver: str, reason: str) -> Cycl
         stage(city, cycle)
         check_candidate(city, cycle)
         put_in_review(city, cycle)
+    elif state is CycleState.IN_REVIEW and not is_as_reviewed(city, cycle):
+        # a waiver was given, and its command was killed before the new report was there
+        check_candidate(city, cycle)
+        put_in_review(city, cycle)
+        return _outcome(city, cycle, "it was put in review again: look at the new report")
     if not candidate_of(city, cycle).has_changes:
         return _outcome(city, cycle, close_without_changes(city, cycle))
     if decision(city, cycle) is None:

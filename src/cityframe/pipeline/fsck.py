@@ -15,6 +15,7 @@ from cityframe.model.cycle import CycleState
 from cityframe.model.release import Release
 from cityframe.pipeline.city import City
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder
+from cityframe.pipeline.waivers import WAIVED
 from cityframe.store.candidate import SUMMARY_FILE, read_candidate, verify_candidate
 from cityframe.store.damage import Damage
 from cityframe.store.fsck import Findings, fsck
@@ -73,6 +74,9 @@ def check_store(city: City, *, release: int | None = None, quick: bool = False) 
         more += _released_damages(made, own, is_newest=is_newest)
         more += _evidence_damages(city, made, own)
         more += _candidate_damages(city, made, quick=quick)
+        more += _waiver_damages(made, entries)
+    if release is None:
+        more += _register_damages(city)
     if not quick and release is None:
         more += _archive_damages(city)
     return replace(found, damages=(*found.damages, *dict.fromkeys(more)))
@@ -160,6 +164,25 @@ def _evidence_damages(city: City, made: Release, entries: list[Entry]) -> Iterat
             found="another report",
             expected=f"SHA-256 {report}, by evidence",
         )
+
+
+def _waiver_damages(made: Release, entries: Iterable[Entry]) -> Iterator[Damage]:
+    """Hold the waivers that a release names against the ledger."""
+    said = {one.subject: dict(one.body) for one in entries if one.what == WAIVED}
+    for waiver in made.evidence.get("waivers", []):
+        if said.get(waiver["id"]) != waiver:
+            yield Damage(
+                where=f"evidence of release {made.number}",
+                release=made.number,
+                found=f"waiver {waiver}",
+                expected=f"{said.get(waiver['id'], 'one that the ledger has')}",
+            )
+
+
+def _register_damages(city: City) -> Iterator[Damage]:
+    """Read the register of findings."""
+    for cycle in city.findings.cycles():
+        yield from _told(partial(city.findings.events, cycle), where=f"findings of {cycle}")
 
 
 def _is_of(entry: Entry, taken: dict[str, Any]) -> bool:

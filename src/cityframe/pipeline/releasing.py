@@ -14,6 +14,8 @@ from cityframe.pipeline.reporting import report_folder
 from cityframe.pipeline.review import report_digest
 from cityframe.pipeline.staging import candidate_of, check_results
 from cityframe.pipeline.turns import in_turn
+from cityframe.pipeline.waiver_standing import waivers_in_effect
+from cityframe.pipeline.waivers import as_body
 from cityframe.store.candidate import write_restoring_candidate
 from cityframe.store.commit import commit
 
@@ -67,6 +69,10 @@ def release(city: City, cycle: str) -> int:
         "deliveries": [one for one in plan.deliveries if one not in quarantined],
         "quarantined": quarantined,
         "stale_sources": list(plan.stale_sources),
+        "waivers": [
+            as_body(one)
+            for one in waivers_in_effect(city, cycle, dt.datetime.fromisoformat(approved.at))
+        ],
         "recalls": recalls(city),
     }
     made = commit(

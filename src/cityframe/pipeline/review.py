@@ -1,6 +1,7 @@
 """Review: the report, the decision over the candidate, the gate."""
 
 import hashlib
+from pathlib import Path
 
 from cityframe.errors import DeclarationError, GateClosedError
 from cityframe.model.cycle import CycleState
@@ -9,8 +10,9 @@ from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.inspection import require_inspected
 from cityframe.pipeline.plan import cycle_state, read_plan
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
-from cityframe.pipeline.staging import candidate_of, check_results, require_state
+from cityframe.pipeline.staging import CHECK_FILE, candidate_of, check_results, require_state
 from cityframe.pipeline.turns import in_turn
+from cityframe.pipeline.waiver_standing import waivers_in_effect
 
 
 @in_turn
@@ -23,21 +25,18 @@ def put_in_review(city: City, cycle: str) -> str:
         The candidate's digest: what a decision must be taken over.
     """
     require_state(city, cycle, CycleState.FROZEN, CycleState.IN_REVIEW)
-    candidate = candidate_of(city, cycle)
     write_cycle_report(city, cycle)
-    digest = report_digest(city, cycle)
     last = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
-    body = {"candidate_digest": candidate.digest, "report_digest": digest}
+    body = _present(city, cycle)
     is_told = cycle_state(city, cycle) is CycleState.IN_REVIEW
     if not is_told or last is None or dict(last.body) != body:
         city.ledger.append(CycleState.IN_REVIEW, cycle, body, who=operator(), at=now())
-    return candidate.digest
+    return body["candidate_digest"]
 
 
 def report_digest(city: City, cycle: str) -> str:
     """Return the SHA-256 of a cycle's report.json, in hexadecimal."""
-    path = report_folder(city, cycle) / REPORT_FILE
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _sha256(report_folder(city, cycle) / REPORT_FILE)
 
 
 @in_turn
@@ -50,11 +49,13 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
         If the reason is empty or ``who`` is no approver of the series.
     GateClosedError
         If the cycle is not in review, a stage of inspection that its series demands has not
-        passed, or a blocking rule fails in the candidate.
+        passed, a blocking rule fails in the candidate, or a waiver that let something in has
+        expired or was withdrawn.
     """
     _check_decider(city, cycle, who, why)
     require_state(city, cycle, CycleState.IN_REVIEW)
     _require_as_reviewed(city, cycle)
+    waivers_in_effect(city, cycle, now())
     require_inspected(city, cycle)
     gate_reasons = check_results(city, cycle).gate_reasons
     if gate_reasons:
@@ -99,17 +100,38 @@ def _check_decider(city: City, cycle: str, who: str, why: str) -> None:
 
 
 def _require_as_reviewed(city: City, cycle: str) -> None:
-    reviewed = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
-    present = {
-        "candidate_digest": candidate_of(city, cycle).digest,
-        "report_digest": report_digest(city, cycle),
-    }
-    if reviewed is None or dict(reviewed.body) != present:
+    if not is_as_reviewed(city, cycle):
         raise GateClosedError(
             where=f"cycle {cycle}",
-            found="candidate or report are not those that were put in review",
+            found="candidate, check or report are not those that were put in review",
             remedy="run the cycle again and look at the new report",
         )
+
+
+def is_as_reviewed(city: City, cycle: str) -> bool:
+    """Tell whether candidate, check and report are those that were put in review."""
+    reviewed = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
+    if reviewed is None:
+        return False
+    # reviews of before waivers don't name the check
+    said = {"check_digest": _sha256(_check_file(city, cycle)), **reviewed.body}
+    return said == _present(city, cycle)
+
+
+def _present(city: City, cycle: str) -> dict[str, str]:
+    return {
+        "candidate_digest": candidate_of(city, cycle).digest,
+        "check_digest": _sha256(_check_file(city, cycle)),
+        "report_digest": report_digest(city, cycle),
+    }
+
+
+def _check_file(city: City, cycle: str) -> Path:
+    return city.cycle_folder(cycle) / "candidate" / CHECK_FILE
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _decide(city: City, cycle: str, what: CycleState, who: str, why: str) -> Decision:

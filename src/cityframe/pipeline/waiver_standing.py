@@ -14,7 +14,7 @@ from cityframe.pipeline.staging import CHECK_FILE, check_results
 from cityframe.pipeline.waivers import waiver_book, waivers, withdrawals
 from cityframe.rules.waiving import VoidReason, WaiverBook
 
-STANDING = "standing"
+STANDING, EXPIRED, VOID, WITHDRAWN = "standing", "expired", "void", "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ def waiver_statuses(city: City, at: dt.datetime) -> Iterator[WaiverStatus]:
         entry = taken_back.get(waiver.id)
         reason = waiver_book(city, waiver.cycle, at).void_reason(waiver)
         if entry is not None:
-            yield WaiverStatus(waiver, "withdrawn", f"{entry.who}: {entry.body['why']}")
+            yield WaiverStatus(waiver, WITHDRAWN, f"{entry.who}: {entry.body['why']}")
         elif reason is VoidReason.EXPIRED:
-            yield WaiverStatus(waiver, "expired", "")
+            yield WaiverStatus(waiver, EXPIRED, "")
         elif waiver.scope is WaiverScope.CYCLE and cycle_state(city, waiver.cycle) in ENDED:
-            yield WaiverStatus(waiver, "void", f"{waiver.cycle} has ended")
+            yield WaiverStatus(waiver, VOID, f"{waiver.cycle} has ended")
         elif waiver.id in void:
-            yield WaiverStatus(waiver, "void", void[waiver.id])
+            yield WaiverStatus(waiver, VOID, void[waiver.id])
         else:
             yield WaiverStatus(waiver, STANDING, "")
 

@@ -24,7 +24,12 @@ def withdrawals(city: City) -> dict[str, Entry]:
 
 def waiver_book(city: City, cycle: str, at: dt.datetime) -> WaiverBook:
     """Return the waivers as a check of a cycle at a moment sees them."""
-    return WaiverBook(waivers(city), frozenset(withdrawals(city)), cycle, at)
+    taken_back = (
+        name
+        for name, entry in withdrawals(city).items()
+        if dt.datetime.fromisoformat(entry.at) <= at
+    )
+    return WaiverBook(waivers(city), frozenset(taken_back), cycle, at)
 
 
 def as_body(waiver: Waiver) -> dict[str, Any]:
