@@ -19,6 +19,7 @@ import datetime as dt
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,12 @@ def case_files() -> dict[str, list[tuple[str, Case]]]:
 
 
 @pytest.fixture(scope="session")
+def cases_of() -> Callable[[str], list[Case]]:
+    """Return the function that reads the cases of one kind, once."""
+    return cache(lambda kind: [case for _, case in read_cases(CASES / f"{kind}.yaml")])
+
+
+@pytest.fixture(scope="session")
 def layer_of() -> Callable[..., Layer]:
     """Return the function that makes a layer."""
     return make_layer
@@ -317,5 +324,5 @@ def data_dir() -> Path:
     given = os.environ.get("CITYFRAME_DATA")
     folder = Path(given) if given else Path(__file__).parents[2].parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("the real data set is absent; set CITYFRAME_DATA")
+        pytest.skip(f"no real data at {folder}; set CITYFRAME_DATA")
     return folder

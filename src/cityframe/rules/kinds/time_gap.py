@@ -104,7 +104,8 @@ def gap_flags(series: Series, parameters: TimeGapParameters) -> Flags:
         flagged[0] = GOOD
         return flagged
 
-    return flags_by_stream(series, tested, least=2)
+    # a null is an observation too
+    return flags_by_stream(replace(series, value=np.zeros(len(series.time))), tested, least=2)
 
 
 def check(context: Context, parameters: TimeGapParameters) -> pd.DataFrame:
