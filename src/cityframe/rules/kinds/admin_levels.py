@@ -124,11 +124,12 @@ def _above(context: Context, parameters: AdminLevelsParameters) -> _Above:
 def _united(geometry: Geometries, number: Positions, size: int) -> Geometries:
     """Return the union of the geometries of each number; None where it has none."""
     united = np.full(size, None, dtype=object)
-    is_there = ~shapely.is_missing(geometry) & (number >= 0)
-    if is_there.any():
-        found, index = np.unique(number[is_there], return_inverse=True)
+    there = np.flatnonzero(~shapely.is_missing(geometry) & (number >= 0))
+    there = there[np.argsort(number[there], kind="stable")]
+    if len(there):
+        found, index = np.unique(number[there], return_inverse=True)
         together = np.asarray(
-            shapely.geometrycollections(geometry[is_there], indices=index), dtype=object
+            shapely.geometrycollections(geometry[there], indices=index), dtype=object
         )
         united[found] = shapely.unary_union(together[:, np.newaxis], axis=1)
     return united

@@ -42,7 +42,7 @@ def check(context: Context, parameters: ContainedSiblingsParameters) -> pd.DataF
     """Return the contained features, one defect a feature around."""
     left, right = overlapping_pairs(context)
     area = shapely.area(context.geometry)
-    is_right = area[right] <= area[left]
+    is_right = area[right] <= area[left] * (1 + _NOISE)
     inner, outer = np.where(is_right, right, left), np.where(is_right, left, right)
     common = shapely.intersection(context.geometry[inner], context.geometry[outer])
     share = shapely.area(common) / area[inner]

@@ -1,9 +1,9 @@
 """The polygons of the layer leave no gaps between them.
 
-A gap is a hole in the union of all polygons, larger than `min_area_m2`. Larger holes than
-`max_area_m2`, and those whose bounding box has a diagonal above `max_extent_m`, are taken as meant
-(a lake among parcels). With `within`, the polygons of another layer must be covered too, so that
-gaps along the border of a district are found.
+A gap is a hole in the union of all polygons, without the islands in it, larger than `min_area_m2`.
+Larger holes than `max_area_m2`, and those whose bounding box has a diagonal above `max_extent_m`,
+are taken as meant (a lake among parcels). With `within`, the polygons of another layer must be
+covered too, so that gaps along the border of a district are found.
 
 A finding stands on the first neighbour in the layer and names the others. The place is the gap.
 Reach: `max_extent_m`; without it, or with `within`, the whole layer.
@@ -79,11 +79,21 @@ def _union(context: Context) -> shapely.Geometry:
 
 
 def _holes(covered: shapely.Geometry) -> Geometries:
-    """Return the holes of a union as polygons."""
+    """Return the holes of a union as polygons, without the islands in them."""
     rings, part = shapely.get_rings(shapely.get_parts(covered), return_index=True)
     is_hole = np.zeros(len(rings), dtype=bool)
     is_hole[1:] = part[1:] == part[:-1]
-    return np.asarray(shapely.polygons(rings[is_hole]), dtype=object)
+    holes = np.asarray(shapely.polygons(rings[is_hole]), dtype=object)
+    islands = np.asarray(shapely.polygons(rings[~is_hole]), dtype=object)
+    # asked of the islands: a large hole that asks would be compared with each of them
+    island, hole = shapely.STRtree(holes).query(islands, predicate="covered_by")
+    if not len(hole):
+        return holes
+    order = np.argsort(hole, kind="stable")
+    owner, number = np.unique(hole[order], return_inverse=True)
+    together = shapely.multipolygons(islands[island[order]], indices=number)
+    holes[owner] = shapely.difference(holes[owner], shapely.unary_union(together))
+    return np.asarray(shapely.get_parts(holes), dtype=object)
 
 
 def _is_wanted(gaps: Geometries, parameters: GapsParameters) -> npt.NDArray[np.bool_]:

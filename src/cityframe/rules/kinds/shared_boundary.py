@@ -121,8 +121,9 @@ def _joined(pieces: Geometries, row: Positions) -> tuple[Geometries, Positions]:
     parts, row = parts[is_line], row[piece[is_line]]
     if not len(parts):
         return parts, row
-    rows, number = np.unique(row, return_inverse=True)
-    joined = shapely.line_merge(shapely.multilinestrings(parts, indices=number))
+    order = np.argsort(row, kind="stable")
+    rows, number = np.unique(row[order], return_inverse=True)
+    joined = shapely.line_merge(shapely.multilinestrings(parts[order], indices=number))
     stretches, owner = shapely.get_parts(joined, return_index=True)
     return np.asarray(stretches, dtype=object), rows[owner]
 
