@@ -100,6 +100,11 @@ class Whole:
             self.context,
             frame=self.rows.rows(cut.positions),
             read_other=None if self.context.read_other is None else read_other,
+            # no rule with a reach reads anything else
+            previous=None,
+            changes=None,
+            received=None,
+            read_observations=None,
         )
         return Part(context, cut.positions)
 
