@@ -168,13 +168,23 @@ def square(x: float, y: float, size: float = 20.0) -> shapely.Polygon:
     return shapely.box(left, bottom, left + size, bottom + size)
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
+def new_town(root: Path) -> Town:
     for name, text in FILES.items():
-        path = tmp_path / name
+        path = root / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return Town(tmp_path)
+    return Town(root)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return new_town(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """Return a town that the tests of a module only look at."""
+    return new_town(tmp_path_factory.mktemp("town"))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from cityframe.model.finding import Scope
-from cityframe.model.report import LayerAccount, LayerChanges, RuleStatus
+from cityframe.model.report import LayerAccount, LayerChanges, ReportKind, RuleStatus
 from cityframe.products.report.listing import list_findings
 from cityframe.products.report.sections import report_view, verdict
 
@@ -30,7 +30,36 @@ def view(sample):
 )
 def test_verdict_follows_the_state_then_the_gate(sample, state, release, reasons, expected):
     report = replace(sample.report, state=state, release=release, gate_reasons=reasons)
-    assert verdict(report) == expected
+    assert verdict(report, list_findings({}, sample.layers).table) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "reasons", "expected"),
+    [
+        ({}, (), "mend"),
+        ({"gate": "note"}, (), "good"),
+        ({"waiver": "w-1"}, (), "good"),
+        ({"state": "fixed"}, (), "good"),
+        ({}, ("too few records",), "quarantined"),
+    ],
+)
+def test_verdict_over_a_delivery_follows_what_is_open(sample, changed, reasons, expected):
+    (frame,) = sample.findings.values()
+    table = list_findings({"one": frame.iloc[:3].assign(**changed)}, sample.layers).table
+    delivery = replace(sample.report.deliveries[0], quarantine_reasons=reasons)
+    report = replace(sample.report, kind=ReportKind.DELIVERY, deliveries=(delivery,))
+    assert verdict(report, table) == expected
+
+
+def test_findings_of_a_candidate_count_for_its_rule_whoever_is_to_blame(sample):
+    (frame,) = sample.findings.values()
+    blamed = frame.assign(delivery=frame["delivery"].where(frame["delivery"] != "", "any.0001"))
+    table = list_findings({"one": blamed}, sample.layers).table
+    view = report_view(sample.report, table, sample.layers)
+    rows = {row.result.rule: row for group in view.groups for row in group.rows}
+    assert rows["parcel.overlap"].findings == (frame["rule"] == "parcel.overlap").sum()
+    assert rows["parcel.overlap"].address == "rule=parcel.overlap&layer=parcel"
+    assert all(row.is_reported for row in rows.values())
 
 
 def test_blocking_rules_of_the_candidate_hold_it_and_those_of_deliveries_do_not(view):

@@ -14,7 +14,7 @@ import jinja2
 import yaml
 
 from cityframe.model.layer import Layer
-from cityframe.model.report import Report
+from cityframe.model.report import Report, ReportKind
 from cityframe.model.text import Title
 from cityframe.products.report.document import FindingTotals
 from cityframe.products.report.payload import Language, PageData, page_json, page_packs
@@ -55,6 +55,7 @@ def render_page(content: PageContent, language: Language) -> str:
         time_zone=report.time_zone,
         other_page=page_name("en" if language == "zh" else "zh"),
         scripts=SCRIPTS,
+        paper_head=_head(report, language),
         report=report,
         totals=content.totals,
         view=content.view,
@@ -72,6 +73,7 @@ def render_template(
     time_zone: str,
     other_page: str,
     scripts: Sequence[str],
+    paper_head: str,
     **values: object,
 ) -> str:
     """Return a page from a template, with the texts of a language and its policy.
@@ -84,9 +86,12 @@ def render_template(
         File name of the page in the other language.
     scripts : sequence of str
         Files of ``templates`` that make up the page's script; none for a page without.
+    paper_head : str
+        What stands at the head of each sheet of paper.
     """
     catalogue = words(language)
-    style, script = _text("report.css"), _script(scripts)
+    style = _text("report.css") + _running_head(paper_head)
+    script = _script(scripts)
 
     def name(title: Title) -> str:
         return str(getattr(title, language))
@@ -130,6 +135,22 @@ def _catalogue() -> dict[str, dict[str, str]]:
 
 def _text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _head(report: Report, language: Language) -> str:
+    is_delivery = report.kind is ReportKind.DELIVERY
+    title = words(language)["delivery_report_title" if is_delivery else "report_title"]
+    subject = report.deliveries[0].delivery.id if is_delivery else report.id
+    return f"{title} · {getattr(report.city, language)} · {subject}"
+
+
+def _running_head(text: str) -> str:
+    # written as code points, so that no text can end the string or the element that it stands in
+    string = "".join(f"\\{ord(one):x} " for one in text)
+    return (
+        f'@media print {{ @page {{ @top-left {{ content: "{string}"; font: 8pt sans-serif;'
+        " color: #4b5a67; } } }\n"
+    )
 
 
 def _script(names: Sequence[str]) -> str:

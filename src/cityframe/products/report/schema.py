@@ -1,28 +1,41 @@
-"""The JSON Schema of ``report.json``, made from the model.
+"""The JSON Schemas of ``report.json`` and ``supplier.json``, made from the model.
 
-``python -m cityframe.products.report.schema > docs/formats/report.schema.json`` writes it anew.
+``python -m cityframe.products.report.schema > docs/formats/report.schema.json`` writes one anew,
+with ``supplier`` behind it the other.
 """
 
 import json
 import sys
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cityframe.products.report.document import DOCUMENT
+from cityframe.products.report.supplier import DOCUMENT as SUPPLIER_DOCUMENT
 
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of ``report.json``, made from the model."""
-    schema = DOCUMENT.json_schema(mode="serialization")
+    return _schema(DOCUMENT, "cityframe report")
+
+
+def supplier_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``supplier.json``, made from the model."""
+    return _schema(SUPPLIER_DOCUMENT, "cityframe supplier report")
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """Return a JSON Schema as it is kept in ``docs/formats``."""
+    return json.dumps(schema, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def _schema(document: TypeAdapter[Any], title: str) -> dict[str, Any]:
+    schema = document.json_schema(mode="serialization")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cityframe report",
+        "title": title,
         **_closed(_without_generated_titles(schema)),
     }
-
-
-def schema_text() -> str:
-    """Return the JSON Schema as it is kept in ``docs/formats/report.schema.json``."""
-    return json.dumps(report_schema(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def _without_generated_titles(node: Any, *, is_named: bool = False) -> Any:
@@ -51,4 +64,5 @@ def _closed(node: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(schema_text())
+    chosen = supplier_schema if sys.argv[1:] == ["supplier"] else report_schema
+    sys.stdout.write(schema_text(chosen()))

@@ -11,14 +11,15 @@ from pydantic import TypeAdapter
 from cityframe.model.finding import DefectClass
 from cityframe.model.report import SupplierCycle, SupplierReport, SupplierRule
 from cityframe.products.report.folder import folder_replaced_whole
-from cityframe.products.report.page import LANGUAGES, render_template
+from cityframe.products.report.page import LANGUAGES, render_template, words
 from cityframe.products.report.payload import Language
 
 Format = Literal["cityframe-supplier/1"]
 FORMAT: Format = "cityframe-supplier/1"
 JSON_NAME = "supplier.json"
+NEWEST = 6  # cycles in the table by rule: as many as fit on a sheet of paper
 # of a chart, in units of its view box
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 46, 26, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 400, 170, 42, 26, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Columns over a scale; ``ticks`` are pairs of height in the view box and value."""
+    """Columns over a scale; ``ticks`` are pairs of height in the view box and value.
+
+    ``lines`` are points joined from cycle to cycle, broken where a cycle has no value.
+    """
 
     columns: tuple[Column, ...]
     ticks: tuple[tuple[float, str], ...]
-    points: str = ""
+    lines: tuple[str, ...] = ()
 
 
 def page_name(language: Language) -> str:
@@ -99,12 +103,15 @@ def supplier_page(report: SupplierReport, language: Language) -> str:
         time_zone=report.time_zone,
         other_page=page_name("en" if language == "zh" else "zh"),
         scripts=(),
+        paper_head=f"{words(language)['supplier_report_title']} · "
+        f"{getattr(report.city, language)} · {getattr(report.source_title, language)}",
         report=report,
         classes=[one.value for one in DefectClass],
         by_class=stacked(report.cycles, [one.value for one in DefectClass], "by_class"),
         by_state=stacked(report.cycles, ["persisting", "come-back", "new"], "by_state"),
         shares=share_chart(report.cycles),
         rules=_by_weight(report),
+        newest=report.cycles[: -NEWEST - 1 : -1],
         share_of=share_failing,
         size=(WIDTH, HEIGHT),
         foot=HEIGHT - BOTTOM,
@@ -112,11 +119,12 @@ def supplier_page(report: SupplierReport, language: Language) -> str:
     )
 
 
-def _by_weight(report: SupplierReport) -> list[SupplierRule]:
-    def findings(rule: SupplierRule) -> int:
-        return sum(one.by_rule.get(rule.rule, 0) for one in report.cycles)
-
-    return sorted(report.rules, key=lambda rule: (-findings(rule), rule.rule))
+def _by_weight(report: SupplierReport) -> list[tuple[SupplierRule, int]]:
+    """Return the rules with their findings over all cycles, most findings first."""
+    totals = [
+        (rule, sum(one.by_rule.get(rule.rule, 0) for one in report.cycles)) for rule in report.rules
+    ]
+    return sorted(totals, key=lambda one: (-one[1], one[0].rule))
 
 
 def share_failing(cycle: SupplierCycle) -> float | None:
@@ -158,19 +166,22 @@ def share_chart(cycles: Sequence[SupplierCycle]) -> Chart:
     )
     top = max(top, 0.01)
     high = HEIGHT - BOTTOM - TOP
-    columns, points = [], []
+    columns: list[Column] = []
+    lines: list[list[str]] = [[]]
     for place, share in enumerate(shares):
         middle, _ = _slot(place, len(cycles))
         bars: tuple[Bar, ...] = ()
         if share is not None:
             y = round(HEIGHT - BOTTOM - min(share, top) / top * high, 2)
-            points.append(f"{middle:.2f},{y}")
+            lines[-1].append(f"{middle:.2f},{y}")
             bars = (Bar(round(middle, 2), y, 0, 0, "share", cycles[place].failing),)
+        else:
+            lines.append([])
         columns.append(Column(round(middle, 2), cycles[place].cycle, bars))
     ticks = tuple(
         (round(HEIGHT - BOTTOM - part * high, 2), f"{100 * part * top:g} %") for part in (0, 0.5, 1)
     )
-    return Chart(tuple(columns), ticks, " ".join(points))
+    return Chart(tuple(columns), ticks, tuple(" ".join(one) for one in lines if len(one) > 1))
 
 
 def _slot(place: int, count: int) -> tuple[float, float]:
@@ -179,8 +190,10 @@ def _slot(place: int, count: int) -> tuple[float, float]:
 
 
 def _round_up(value: float) -> float:
-    """Return the next 1, 2 or 5 times a power of ten."""
+    """Return the next number that reads well on a scale: 1, 1.5, 2, 3, 5 or 7 and zeros."""
     power = 1.0
     while power * 10 <= value:
         power *= 10
-    return next((power * step for step in (1, 2, 5) if power * step >= value), power * 10)
+    return next(
+        (power * step for step in (1, 1.5, 2, 3, 5, 7) if power * step >= value), power * 10
+    )

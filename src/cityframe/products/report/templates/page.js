@@ -156,13 +156,15 @@ function openWorkspace() {
   // ---- filters ----------------------------------------------------------------------------
 
   function fillFilters() {
-    const counts = (values) => {
+    const counts = (values, withFixed = false) => {
       const counted = new Map();
-      for (let i = 0; i < findings.count; i++) counted.set(values(i), (counted.get(values(i)) ?? 0) + 1);
+      for (let i = 0; i < findings.count; i++) {
+        if (withFixed || !findings.isFixed(i)) counted.set(values(i), (counted.get(values(i)) ?? 0) + 1);
+      }
       return counted;
     };
-    const fill = (name, values, title) => {
-      const options = [...counts(values)].filter(([value]) => value !== "")
+    const fill = (name, values, title, withFixed = false) => {
+      const options = [...counts(values, withFixed)].filter(([value]) => value !== "")
         .map(([value, n]) => [value, title(value), n])
         .sort((a, b) => b[2] - a[2] || (a[1] < b[1] ? -1 : 1))
         .map(([value, text, n]) => element("option", { value }, `${text} (${grouped(n)})`));
@@ -176,7 +178,7 @@ function openWorkspace() {
     fill("class", findings.defectClass, (letter) => say("class_is", { class: letter }));
     const deliveries = new Map(report.deliveries.map((one) => [one.id, one.title]));
     fill("delivery", findings.delivery, (id) => deliveries.get(id));
-    fill("state", findings.state, (state) => words[`finding_${state}`]);
+    fill("state", findings.state, (state) => words[`finding_${state}`], true);
     if (!filters.elements.state.closest("label").hidden) {
       filters.elements.state.append(element("option", { value: "all" }, words.finding_all));
     }
@@ -323,14 +325,17 @@ function openWorkspace() {
   // ---- paper ----------------------------------------------------------------------------------
 
   function printRows() {
-    const most = 500;
+    // a few hundred pages are the most that anybody prints; the rest is counted and in the files
+    const most = 5000;
     const rows = [...list.rows.slice(0, most)].map((i) => element("tr", {},
-      element("td", {}, words[`gate_${findings.gate(i)}`], findings.isWaived(i) ? ` (${words.waived})` : ""),
-      element("td", {}, findings.defectClass(i)),
-      element("td", {}, findings.layer(i).title),
+      element("td", { class: "narrow" }, `${findings.defectClass(i)} ${words[`gate_${findings.gate(i)}`]}`,
+        findings.state(i) ? element("small", {}, words[`finding_${findings.state(i)}`]) : null,
+        findings.isWaived(i) ? element("small", {}, words.waived) : null),
+      element("td", { class: "narrow" }, findings.layer(i).title),
       element("td", {}, findings.rule(i).title),
       element("td", {}, element("code", {}, findings.name(i))),
-      element("td", {}, findings.found(i))));
+      element("td", {}, findings.found(i)),
+      element("td", {}, findings.expected(i))));
     find("#paper tbody").replaceChildren(...rows);
     const rest = list.rows.length - rows.length;
     find("#paper p").textContent = rest > 0 ? say("paper_rest", { n: grouped(rest) }) : "";
