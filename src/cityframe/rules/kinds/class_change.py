@@ -52,7 +52,7 @@ class ClassChangeParameters(Parameters):
     def needed_columns(self, layer: Layer) -> ColumnNeeds:
         """Return the attribute; its type follows from the classes."""
         del layer
-        is_text = all(isinstance(one, str) for one in self.named())
+        is_text = any(isinstance(one, str) for one in self.named())
         return {
             self.column: frozenset({AttributeType.STRING if is_text else AttributeType.INTEGER})
         }

@@ -53,11 +53,12 @@ def check(context: Context, parameters: MinimumWidthParameters) -> pd.DataFrame:
     """Return the narrow parts of polygons."""
     parts, row = polygon_parts(context.geometry)
     radius = parameters.min_width_m * _JUST_LESS / 2
-    shrunk = _grown(parts, -radius)
     is_regular = np.zeros(len(parts), dtype=bool)
-    for start in range(0, len(parts), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        is_regular[chunk] = _is_regular(parts[chunk], shrunk[chunk], radius)
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers are invalid
+        shrunk = _grown(parts, -radius)
+        for start in range(0, len(parts), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            is_regular[chunk] = _is_regular(parts[chunk], shrunk[chunk], radius)
     suspect = np.flatnonzero(~is_regular)
     suspect = suspect[shapely.is_valid(context.geometry[row[suspect]])]
     opened = _grown(shrunk[suspect], radius * _GROWN_MORE)
@@ -94,18 +95,13 @@ def _is_regular(parts: Geometries, shrunk: Geometries, radius: float) -> npt.NDA
     area, perimeter = shapely.area(parts), shapely.length(parts)
     regular = area - radius * perimeter + radius**2 * _corners(parts)
     tolerance = _NOISE * area + _area_noise(parts, perimeter) + _NOISE * radius * perimeter
-    with np.errstate(invalid="ignore"):  # coordinates that are no numbers are invalid
-        is_regular: npt.NDArray[np.bool_] = np.abs(shapely.area(shrunk) - regular) <= tolerance
-    return is_regular
+    return np.asarray(np.abs(shapely.area(shrunk) - regular) <= tolerance)
 
 
 def _area_noise(parts: Geometries, perimeter: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # what the last digit of a coordinate makes of the area
-    with np.errstate(invalid="ignore"):
-        noise: npt.NDArray[np.float64] = (
-            4 * perimeter * np.spacing(np.nan_to_num(np.abs(shapely.bounds(parts)).max(axis=1)))
-        )
-    return noise
+    """Return what the last digit of the coordinates makes of each area."""
+    largest = np.nan_to_num(np.abs(shapely.bounds(parts)).max(axis=1), posinf=0.0)
+    return np.asarray(4 * np.finfo(np.float64).eps * perimeter * largest)
 
 
 def _corners(parts: Geometries) -> npt.NDArray[np.float64]:

@@ -42,7 +42,8 @@ def check(context: Context, parameters: RingOrientationParameters) -> pd.DataFra
     is_outer = np.ones(len(rings), dtype=bool)
     is_outer[1:] = part[1:] != part[:-1]
     wants_ccw = is_outer == (parameters.exterior == "counterclockwise")
-    wrong = np.flatnonzero(shapely.is_ccw(rings) != wants_ccw)
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers are invalid
+        wrong = np.flatnonzero(shapely.is_ccw(rings) != wants_ccw)
     wrong = wrong[shapely.is_valid(context.geometry[part_row[part[wrong]]])]
     other = {"counterclockwise": "clockwise", "clockwise": "counterclockwise"}[parameters.exterior]
     way = np.where(wants_ccw[wrong], "clockwise", "counterclockwise")
