@@ -11,32 +11,42 @@ from cityframe.store.candidate import Candidate, read_changes_in_effect
 def with_blame(
     city: City, candidate: Candidate, layer: Layer, findings: gpd.GeoDataFrame
 ) -> gpd.GeoDataFrame:
-    """Return the findings of a candidate with the ``delivery`` of each one's own feature.
+    """Return the findings of a candidate with the ``delivery`` that brought the feature's state.
 
-    It is the delivery of the candidate's change of the feature, else of the framework's row; empty
-    for a finding about the whole layer. Only the features of findings are looked up.
+    It is that of the candidate's change of the feature, else of the framework's row; empty for a
+    finding about the whole layer. Where two features fail together it is the later one's, the
+    finding's own if both came at once. Only the features of findings are looked up.
     """
-    uids = findings["uid"][findings["uid"] != ""].drop_duplicates()
+    named = pd.concat([findings["uid"], findings["partner"]])
+    uids = named[named != ""].drop_duplicates()
     if uids.empty:
         return findings
-    brought = _by_change(candidate, layer)
-    brought = brought[brought.index.isin(uids)]
-    others = uids[~uids.isin(brought.index)].tolist()
-    of_uid = pd.concat([_by_row(city, candidate, layer, others), brought])
-    return findings.assign(delivery=findings["uid"].map(of_uid).astype("str").fillna(""))
+    brought = _brought(city, candidate, layer, uids)
+    own, partner = (
+        brought.reindex(findings[column]).set_axis(findings.index) for column in ("uid", "partner")
+    )
+    is_partners = partner["release"].fillna(0) > own["release"].fillna(0)
+    delivery = own["delivery"].mask(is_partners, partner["delivery"])
+    return findings.assign(delivery=delivery.astype("str").fillna(""))
 
 
-def _by_change(candidate: Candidate, layer: Layer) -> pd.Series:
-    if layer.name not in candidate.files:
-        return pd.Series(dtype="str")
-    changes = read_changes_in_effect(candidate, layer)
-    return pd.Series(changes["delivery"].to_numpy(), index=changes["uid"])
-
-
-def _by_row(city: City, candidate: Candidate, layer: Layer, uids: list[str]) -> pd.Series:
-    names = ("uid", "delivery", "valid_from", "valid_to")
-    rows = city.framework.known_rows(layer, uids, names).to_pandas()
+def _brought(city: City, candidate: Candidate, layer: Layer, uids: pd.Series) -> pd.DataFrame:
+    """Return ``delivery`` and ``release`` of features, by uid."""
+    parts = []
+    if layer.name in candidate.files:
+        changes = read_changes_in_effect(candidate, layer)
+        mine = changes.loc[changes["uid"].isin(uids), ["uid", "delivery"]]
+        parts.append(pd.DataFrame(mine).assign(release=candidate.parent + 1))
+    changed = [uid for part in parts for uid in part["uid"]]
+    others = uids[~uids.isin(changed)].tolist()
+    names = ("uid", "delivery", "valid_from", "valid_to", "release_from")
+    rows = city.framework.known_rows(layer, others, names).to_pandas()
     moment = pd.Timestamp(candidate.valid_at)
     holds = (rows["valid_from"] <= moment) & ~(rows["valid_to"] <= moment)
-    there = rows[holds].drop_duplicates("uid")
-    return pd.Series(there["delivery"].to_numpy(), index=there["uid"])
+    there = rows[holds].rename(columns={"release_from": "release"})
+    parts.append(there[["uid", "delivery", "release"]])
+    return (
+        pd.concat([part for part in parts if len(part)] or parts)
+        .drop_duplicates("uid")
+        .set_index("uid")
+    )
