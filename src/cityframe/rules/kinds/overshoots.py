@@ -29,6 +29,8 @@ from cityframe.rules.measures import iso_measure
 from cityframe.rules.network import Floats
 from cityframe.rules.words import words
 
+_ROUNDING_M = 1e-6
+
 
 class OvershootsParameters(Parameters):
     """What `overshoots` needs."""
@@ -90,7 +92,8 @@ def _after(lines: Geometries, at_m: Floats) -> Geometries:
     step_m = np.hypot(*np.diff(xy, axis=0, prepend=xy[:1]).T)
     along_m = np.cumsum(np.where(np.diff(line, prepend=0) > 0, 0.0, step_m))
     first = np.searchsorted(line, np.arange(len(lines)))
-    is_after = along_m - along_m[first][line] > at_m[line]
+    # the sum runs over all lines: what it rounds must not choose the vertices
+    is_after = along_m - along_m[first][line] > at_m[line] + _ROUNDING_M
     # rounding must not lose the last vertex
     is_after[np.append(first[1:], len(xy))[: len(lines)] - 1] = True
     begins = shapely.get_coordinates(shapely.line_interpolate_point(lines, at_m))
