@@ -133,3 +133,42 @@ def test_findings_without_any_place_are_listed(load, sample):
     frame = frame.assign(geometry=None).set_geometry("geometry", crs="EPSG:4547")
     document = load(findings={"one": frame}, features={}, context={})
     assert mark(document, "listed") == str(len(frame))
+
+
+def test_fixed_findings_are_listed_when_asked_for(load, sample, with_fixed):
+    (frame,) = sample.findings.values()
+    document = load("#state=fixed", findings=with_fixed.findings)
+    assert mark(document, "listed") == "6"
+    assert "6 / 424 个问题" in document
+    assert f"共 {len(frame)} 个问题" in load(findings=with_fixed.findings)
+
+
+def test_state_filter_chooses_by_state(load, sample):
+    (frame,) = sample.findings.values()
+    document = load("#state=come-back", language="en")
+    assert mark(document, "listed") == str((frame["state"] == "come-back").sum())
+
+
+def test_page_prints_on_several_sheets(chromium, sample, tmp_path):
+    files = write_report(tmp_path / "report", sample.report, **sample.arguments)
+    subprocess.run(
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=5000",
+            f"--print-to-pdf={tmp_path / 'r.pdf'}",
+            files.page_zh.as_uri(),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    content = (tmp_path / "r.pdf").read_bytes()
+    sheets = len(re.findall(rb"/Type\s*/Page\b", content))
+    assert 8 < sheets < 40, "parts, the map and the list of findings"
+    assert re.search(rb"/MediaBox\s*\[0 0 59\d(\.\d+)? 84\d", content), "A4"
