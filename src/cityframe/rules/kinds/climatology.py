@@ -39,6 +39,11 @@ from cityframe.rules.runs import demands, run_defects, runs, within
 from cityframe.rules.series import Series, ValueParameters, Values, series_of
 from cityframe.rules.words import Words
 
+_CHINESE = {
+    "month": "月份", "week": "周次", "day_of_year": "年内日序", "day_of_week": "星期（0 为周一）",
+    "hour": "时", "quarter": "季度", "year": "年份",
+}  # fmt: skip
+
 
 class Season(Declaration):
     """A part of the year, the week or the day, with the values of that time."""
@@ -84,8 +89,11 @@ class Season(Declaration):
         expected = demands(
             within(self.suspect_min, self.suspect_max), within(self.fail_min, self.fail_max)
         )
-        when = f"{self.unit} {self.first}–{self.last}"
-        return Words(f"{when}: {expected.en}", f"{when}：{expected.zh}")
+        when = f"{self.first}–{self.last}"
+        return Words(
+            f"{self.unit.replace('_', ' ')} {when}: {expected.en}",
+            f"{_CHINESE[self.unit]} {when}：{expected.zh}",
+        )
 
 
 class ClimatologyParameters(ValueParameters):
