@@ -13,10 +13,11 @@ def middles(geometry: Geometries) -> Geometries:
     its surface. It always lies on the feature, as a centroid need not.
     """
     dimension = shapely.get_dimensions(geometry)
-    points = np.full(len(geometry), None, dtype=object)
-    for one in (0, 2):
-        of = dimension == one
-        points[of] = shapely.point_on_surface(geometry[of])
+    is_point = shapely.get_type_id(geometry) == shapely.GeometryType.POINT
+    points = geometry.copy()
+    points[~is_point] = None
+    other = ~is_point & ((dimension == 0) | (dimension == 2))
+    points[other] = shapely.point_on_surface(geometry[other])
     line = np.flatnonzero(dimension == 1)
     parts, index = shapely.get_parts(geometry[line], return_index=True)
     order = np.lexsort([-shapely.length(parts), index])

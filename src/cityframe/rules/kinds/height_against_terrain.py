@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import shapely
 from pydantic import Field
-from scipy.spatial import Delaunay, QhullError
 
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
@@ -111,27 +110,29 @@ def _heights(
 def _interpolated(terrain: Floats, xy: Floats, max_edge_m: float | None) -> Floats:
     """Return the height of the terrain at each place; NaN where there is none."""
     height = np.full(len(xy), np.nan)
-    # metres near zero: Qhull loses millimetres at coordinates of millions
-    origin = terrain[:1, :2]
-    try:
-        mesh = Delaunay(terrain[:, :2] - origin) if len(terrain) > 2 else None
-    except QhullError:  # all points on one line
-        mesh = None
-    if mesh is None or not len(xy):
-        return height
-    triangle = mesh.find_simplex(xy - origin, tol=1e-9)
-    inside = np.flatnonzero(triangle >= 0)
-    triangle = triangle[inside]
-    corner = mesh.simplices[triangle]
-    affine = mesh.transform[triangle]
-    two = np.einsum("nij,nj->ni", affine[:, :2], xy[inside] - origin - affine[:, 2])
-    weight = np.column_stack([two, 1 - two.sum(axis=1)])
-    height[inside] = (weight * terrain[corner, 2]).sum(axis=1)
+    cloud = shapely.MultiPoint(terrain)
+    # not SciPy's: it asks LAPACK a triangle, whose threads then spin for seconds
+    triangles = shapely.get_parts(shapely.delaunay_triangles(cloud))
+    place, triangle = shapely.STRtree(triangles).query(shapely.points(xy), predicate="intersects")
+    place, first = np.unique(place, return_index=True)  # on an edge either one gives the height
+    triangle = triangle[first]
+    corner = shapely.get_coordinates(triangles[triangle], include_z=True).reshape(-1, 4, 3)
+    height[place] = _on_plane(corner, xy[place])
     if max_edge_m is not None:
-        points = terrain[corner, :2]
-        side = np.linalg.norm(points - np.roll(points, 1, axis=1), axis=2)
-        height[inside[(side > max_edge_m).any(axis=1)]] = np.nan
+        side = np.hypot(*np.moveaxis(np.diff(corner[:, :, :2], axis=1), 2, 0))
+        height[place[(side > max_edge_m).any(axis=1)]] = np.nan
     return height
+
+
+def _on_plane(corner: Floats, xy: Floats) -> Floats:
+    """Return the height at each place of the plane through the first three corners."""
+    one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    step = xy - corner[:, 0, :2]
+    area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
+    share_one = (step[:, 0] * two[:, 1] - step[:, 1] * two[:, 0]) / area
+    share_two = (one[:, 0] * step[:, 1] - one[:, 1] * step[:, 0]) / area
+    plane: Floats = corner[:, 0, 2] + share_one * one[:, 2] + share_two * two[:, 2]
+    return plane
 
 
 def _mean(
