@@ -184,6 +184,14 @@ def test_heights_of_the_geometry_are_levels(context_of):
     assert "has none" in parameters.misfit(context_of([]).layer)
 
 
+def test_levels_may_be_real_numbers_and_stay_as_they_are(context_of):
+    lines = [shapely.LineString([(x, 0), (x + 10, 0)]) for x in (0, 10, 20)]
+    context = context_of(lines, level=[0.0, 1.0, 0.5])
+    found = _check("one_way_and_level", context, level="level", transitions="level == 1")
+    assert found.empty
+    assert context.frame["level"].tolist() == [0.0, 1.0, 0.5]
+
+
 def test_texts_are_in_both_languages(context_of):
     lines = [shapely.LineString([(0, 0), (10, 0)]), shapely.LineString([(11, 0), (20, 0)])]
     found = _check("undershoots", context_of(lines), max_gap_m=2.0)

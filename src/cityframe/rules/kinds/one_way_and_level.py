@@ -132,7 +132,8 @@ def _level_breaks(
     """Return the lowest and the highest line of the nodes where levels meet."""
     values = numbers(context.frame, level)
     if transitions:
-        values[parse_expression(transitions).is_true(context.frame)] = np.nan
+        joins = parse_expression(transitions).is_true(context.frame)
+        values = np.where(joins, np.nan, values)
     ends = pd.DataFrame({"node": of.end_node, "row": of.end_row, "level": values[of.end_row]})
     ends = ends.dropna().sort_values(["node", "level", "row"])
     low = ends.drop_duplicates("node")
