@@ -17,6 +17,7 @@ from cityframe.pipeline.inspection import (
     write_inspection_worksheet,
 )
 from cityframe.pipeline.plan import cycle_state
+from cityframe.pipeline.reporting import cycle_report
 from cityframe.pipeline.review import approve
 from cityframe.pipeline.scores import layer_scores
 
@@ -158,3 +159,14 @@ def test_scores_are_those_of_the_units_that_change(town, cycle):
     shutil.rmtree(town.root / "quality_rules" / "scoring")
     assert units > 3
     assert list(layer_scores(town.city, cycle)) == []
+
+
+def test_the_report_shows_scores_and_stages(town, cycle, inspect):
+    inspect(Stage.PROCESS_CHECK, "zhang", D=3)
+    plan_inspection(town.city, cycle, Stage.FINAL_CHECK, who="wang")
+    sections = {one.id: one for one in cycle_report(town.city, cycle).sections}
+    (row,) = sections["scores"].rows
+    assert (row[0].zh, row[3].en) == ("宗地", "100.00")
+    first, second = sections["inspection"].rows
+    assert [cell.zh for cell in first[:2]] == ["一级检查", "合格"]
+    assert [cell.en for cell in second[:2]] == ["final check", "awaited"]
