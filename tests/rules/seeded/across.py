@@ -50,7 +50,7 @@ def picks(number, size=8):
 
 
 def moved(geometry, x, y=0.0):
-    return shapely.transform(geometry, lambda xy: xy + [x, y])
+    return shapely.transform(geometry, lambda xy: np.add(xy, [x, y]))
 
 
 def covered_by():
@@ -106,7 +106,7 @@ def must_not_overlap():
 
 def ends_on_nodes():
     of, nodes = layer("things", "LineString"), layer("nodes", "Point")
-    pipes = np.array([shapely.LineString([at, at + [20, 9]]) for at in AT], dtype=object)
+    pipes = np.array([shapely.LineString([at, np.add(at, [20, 9])]) for at in AT], dtype=object)
     short, limit, nowhere, closed, joined = picks(5)
     for row in short:
         pipes[row] = shapely.LineString([AT[row], AT[row] + [19.93, 9]])
@@ -117,7 +117,7 @@ def ends_on_nodes():
     for row in joined:
         middle = AT[row] + [10, 9]
         pipes[row] = shapely.MultiLineString([[AT[row], middle], [middle, AT[row] + [20, 9]]])
-    points = np.concatenate([np.delete(AT, nowhere, axis=0), AT + [20, 9]])
+    points = np.concatenate([np.delete(AT, nowhere, axis=0), np.add(AT, [20, 9])])
     return sown(
         of, framed(of, pipes), {"layer": "nodes", "tolerance_m": 0.05}, {*short, *nowhere},
         (nodes, framed(nodes, shapely.points(points))),
@@ -187,7 +187,7 @@ def address_road_name():
     x = ORIGIN[0] + 30 * np.arange(SIDE)
     lines = [shapely.LineString([(one, ORIGIN[1]), (one, ORIGIN[1] + 30 * SIDE)]) for one in x]
     road = np.array([names[row // SIDE] for row in range(SIZE)], dtype=object)
-    points = shapely.points(AT + [8, 15])
+    points = shapely.points(np.add(AT, [8, 15]))
     neighbour, typo, far, limit, unknown = picks(5)
     for row in neighbour:  # the road two further on, 38 m or more away
         road[row] = names[(row // SIDE + 10) % SIDE]
@@ -206,7 +206,7 @@ def address_road_name():
 def sensor_on_asset():
     of, poles = layer("things", "Point", pole="string"), layer("poles", "Point", number="string")
     number = np.array([f"P{row:04d}" for row in range(SIZE)], dtype=object)
-    sensors, pole = shapely.points(AT + [0.3, 0.4]), number.copy()
+    sensors, pole = shapely.points(np.add(AT, [0.3, 0.4])), number.copy()
     beside, limit, wrong, free, lost = picks(5)
     sensors[beside] = shapely.points(AT[beside] + [0.6, 0.81])
     sensors[limit] = shapely.points(AT[limit] + [0.999, 0.0])

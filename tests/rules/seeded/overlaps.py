@@ -85,7 +85,9 @@ def duplicate_geometry():
     for row in shifted:  # equal on the grid of a millimetre
         polygons[beside(row)] = shapely.transform(polygons[row], lambda xy: xy + 0.0003)
     for row in apart:
-        polygons[beside(row)] = shapely.transform(polygons[row], lambda xy: xy + [0.001, 0.0])
+        polygons[beside(row)] = shapely.transform(
+            polygons[row], lambda xy: np.add(xy, [0.001, 0.0])
+        )
     for row in halved:  # two triangles of one extent
         low_x, low_y, high_x, high_y = shapely.bounds(polygons[row])
         corners = [(low_x, low_y), (high_x, low_y), (high_x, high_y), (low_x, high_y)]

@@ -2,8 +2,8 @@
 
 Two land-cover patches of one class side by side should be merged, and so the border between them
 dropped. They are neighbours if more than `min_border_m` of the border of one lies within
-`tolerance_m` of the other. A null is like nothing. Both features fail; the place is the border
-between them. Null and invalid geometries pass. Reach: `tolerance_m`.
+`tolerance_m` of that of the other. A null is like nothing. Both features fail; the place is the
+border between them. Null and invalid geometries pass. Reach: `tolerance_m`.
 
 ```yaml
 kind: mergeable_neighbours
@@ -87,12 +87,12 @@ def check(context: Context, parameters: MergeableNeighboursParameters) -> pd.Dat
 def _common_border(
     one: Geometries, two: Geometries, parameters: MergeableNeighboursParameters
 ) -> Geometries:
-    """Return the border of each that is on the other one: to the last digit if that is enough."""
-    border = np.asarray(shapely.boundary(one), dtype=object)
-    common = np.asarray(shapely.intersection(border, two), dtype=object)
+    """Return the border that each two share: to the last digit if that is enough."""
+    border, other = (np.asarray(shapely.boundary(each), dtype=object) for each in (one, two))
+    common = np.asarray(shapely.intersection(border, other), dtype=object)
     short = np.flatnonzero(shapely.length(common) <= parameters.min_border_m)
     if parameters.tolerance_m:
-        wider = shapely.buffer(two[short], parameters.tolerance_m)
+        wider = shapely.buffer(other[short], parameters.tolerance_m)
         common[short] = shapely.intersection(border[short], wider)
     return common
 

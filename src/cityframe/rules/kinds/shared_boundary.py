@@ -68,9 +68,10 @@ class SharedBoundaryParameters(Parameters):
 
 def check(context: Context, parameters: SharedBoundaryParameters) -> pd.DataFrame:
     """Return the stretches that are not shared, one defect a stretch."""
-    others = segments(usable_geometries(context.other(parameters.layer)))
+    geometry = usable_geometries(context.other(parameters.layer))
+    others = segments(geometry)
     loose = _without_match(context, others, parameters.near_m)
-    tree = shapely.STRtree(others.lines)
+    tree = shapely.STRtree(_around(others, geometry, loose, parameters).lines)
     rest, row = loose.lines, loose.row
     if parameters.near_m is not None:
         rest = shapely.intersection(rest, _corridors(tree, rest, parameters.near_m))
@@ -100,7 +101,18 @@ def _without_match(context: Context, others: Segments, near_m: float | None) -> 
         geometry = kept
     own = segments(geometry)
     number, other = numbered(own, others)
-    return own[~np.isin(number, other)]
+    return own[~pd.Series(number).isin(other).to_numpy()]
+
+
+def _around(
+    others: Segments, geometry: Geometries, loose: Segments, parameters: SharedBoundaryParameters
+) -> Segments:
+    """Return the other layer's segments of those features that are near what is left to settle."""
+    distance_m = parameters.near_m or parameters.tolerance_m
+    _, near = shapely.STRtree(geometry).query(loose.lines, predicate="dwithin", distance=distance_m)
+    is_near = np.zeros(len(geometry), dtype=bool)
+    is_near[near] = True
+    return others[is_near[others.row]]
 
 
 def _corridors(tree: shapely.STRtree, lines: Geometries, distance_m: float) -> Geometries:
