@@ -102,13 +102,16 @@ def _judged(
     """Return whether each geometry has a coordinate that is not finite, and one outside."""
     is_broken, is_outside = np.zeros((2, len(geometry)), dtype=bool)
     for start in range(0, len(geometry), _CHUNK):
-        xy, owner = shapely.get_coordinates(geometry[start : start + _CHUNK], return_index=True)
-        if not len(xy):
+        chunk = geometry[start : start + _CHUNK]
+        # nearly always the whole chunk is in place; one number that is none makes this false
+        if all(
+            bool(((along >= low) & (along <= high)).all())
+            for along, low, high in zip(
+                shapely.get_coordinates(chunk).T, box[:2], box[2:], strict=True
+            )
+        ):
             continue
-        low, high = xy.min(axis=0), xy.max(axis=0)
-        # nearly always the whole chunk is in place; NaN makes both comparisons false
-        if (low >= box[:2]).all() and (high <= box[2:]).all():
-            continue
+        xy, owner = shapely.get_coordinates(chunk, return_index=True)
         is_broken[start + owner[~np.isfinite(xy).all(axis=1)]] = True
         is_outside[start + owner[_is_far(xy, box)]] = True
     return is_broken, is_outside
