@@ -14,7 +14,7 @@ Sizes = tuple[int, int, int]
 
 
 def measure_shapely(meter: Meter, sizes: Sizes) -> dict[str, int]:
-    """Validity, overlap and cover by GEOS alone, as the kinds use it."""
+    """Measure validity, overlap and cover by GEOS alone, as the kinds use it."""
     from quality_cost.kinds import inside_bare, overlaps_bare
 
     made = city(*sizes)
@@ -29,7 +29,7 @@ def measure_shapely(meter: Meter, sizes: Sizes) -> dict[str, int]:
 
 
 def measure_postgis(meter: Meter, sizes: Sizes, url: str) -> dict[str, int]:
-    """Validity, overlap and cover in PostGIS, over tables that are loaded and indexed before."""
+    """Measure validity, overlap and cover in PostGIS, over tables loaded and indexed before."""
     import psycopg
 
     made = city(*sizes)
@@ -72,7 +72,7 @@ def _one(connection: Any, statement: str) -> int:
 
 
 def measure_sedona(meter: Meter, sizes: Sizes) -> dict[str, int]:
-    """Validity, overlap and cover in SedonaDB."""
+    """Measure validity, overlap and cover in SedonaDB."""
     import sedonadb
 
     made = city(*sizes)

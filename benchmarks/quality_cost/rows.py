@@ -45,7 +45,7 @@ class Bench:
             yield Line("attributes", "pandera", outcome.cost, found=outcome.value)
 
     def whole(self) -> Iterator[Line]:
-        """The default rule sets on the three layers."""
+        """Check the three layers with the default rule sets."""
         outcome = run(layers.measure_default_sets, self.sizes)
         cost, found = outcome.cost, sum(outcome.value.values())
         yield Line("whole", "default sets, three layers", cost, cost.cpu_s, "CPU s", 90.0, found)
@@ -64,7 +64,7 @@ class Bench:
         yield from tiles.measured(self.features)
 
     def peers(self) -> Iterator[Line]:
-        """Validity, overlap and cover by other programs."""
+        """Measure validity, overlap and cover by other programs."""
         made = [("shapely", run(peers.measure_shapely, self.sizes))]
         if self.postgis:
             made.append(("PostGIS", run(peers.measure_postgis, self.sizes, self.postgis)))

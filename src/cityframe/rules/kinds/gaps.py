@@ -26,6 +26,7 @@ from cityframe.rules.context import Context, Geometries, usable_geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
+from cityframe.rules.open_edges import rows_at_open_edges
 from cityframe.rules.words import words
 
 
@@ -60,22 +61,26 @@ class GapsParameters(Parameters):
 
 def check(context: Context, parameters: GapsParameters) -> pd.DataFrame:
     """Return the gaps, each on its first neighbour."""
-    covered = _union(context)
-    gaps = _holes(covered)
-    if parameters.within is not None:
+    if parameters.within is None:
+        gaps = _empty_holes(context, parameters)
+    else:
+        covered = shapely.union_all(context.geometry[context.usable])
+        gaps = _holes(covered)
         border = usable_geometries(context.other(parameters.within))
         outside = shapely.difference(border[~shapely.is_missing(border)], covered)
         gaps = np.concatenate([gaps, _parts_not_in(outside, gaps)])
-    return _on_neighbours(context, gaps[_is_wanted(gaps, parameters)], parameters.min_area_m2)
+        gaps = gaps[_is_wanted(gaps, parameters)]
+    return _on_neighbours(context, gaps, parameters.min_area_m2)
 
 
-def _union(context: Context) -> shapely.Geometry:
-    """Return the union; polygons that break the coverage are united the slow way."""
-    polygons, is_dirty = context.geometry[context.usable], context.breaks_coverage
-    clean = shapely.coverage_union_all(polygons[~is_dirty])
-    if not is_dirty.any():
-        return clean
-    return shapely.union(clean, shapely.union_all(polygons[is_dirty]))
+def _empty_holes(context: Context, parameters: GapsParameters) -> Geometries:
+    """Return the wanted holes in the union of all polygons, by way of a union of few."""
+    # a gap lies between polygons with open edges; their union has further holes, which others fill
+    polygons = context.usable_geometry
+    holes = _holes(shapely.union_all(polygons[rows_at_open_edges(polygons)]))
+    holes = holes[_is_wanted(holes, parameters)]
+    filled, _ = context.tree.query(shapely.point_on_surface(holes), predicate="intersects")
+    return np.delete(holes, filled)
 
 
 def _holes(covered: shapely.Geometry) -> Geometries:
@@ -117,6 +122,8 @@ def _parts_not_in(outside: Geometries, gaps: Geometries) -> Geometries:
 
 
 def _on_neighbours(context: Context, gaps: Geometries, limit_m2: float) -> pd.DataFrame:
+    # where a ring begins depends on what else was united
+    gaps = np.asarray(shapely.normalize(gaps), dtype=object)
     # the corner of a gap that two borders make where they cross lies on neither to the last digit
     gap, neighbour = context.tree.query(
         gaps, predicate="dwithin", distance=context.layer.precision_m
