@@ -37,7 +37,7 @@ WHOLE = Threads(workers=1, tile_rows=1_000_000)
 REACHING = sorted(
     name for name, kind in rule_kinds().items() if kind.reach in ("feature", "neighbourhood")
 )
-MAX_EXAMPLES = int(os.environ.get("CITYFRAME_EXAMPLES", "3"))
+MAX_EXAMPLES = int(os.environ.get("CITYFRAME_EXAMPLES", "2"))
 """Of each kind; a large number is for whoever writes one."""
 
 

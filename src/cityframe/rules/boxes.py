@@ -45,7 +45,8 @@ def near(
     candidates = np.flatnonzero(_meets(boxes, _around(seeds)))
     asked = shapely.box(*boxes[candidates].T) if shapes is None else shapes(candidates)
     # a tree over the seeds: they are fewer than the rows
-    found, _ = shapely.STRtree(shapely.box(*seeds.T)).query(asked)
+    places: Geometries = np.asarray(shapely.box(*seeds.T), dtype=object)
+    found, _ = shapely.STRtree(places).query(asked)
     is_near = np.zeros(len(candidates), dtype=bool)
     is_near[found] = True
     return candidates[is_near]
