@@ -21,7 +21,7 @@ DATES = ("surveyed_on", "laid_on", "installed_on", "calibrated_on")
 NUMBERS = ("registered_area", "storeys", "diameter", "level")
 LAYERS = {
     "district": "Polygon", "parcels": "Polygon", "water": "Polygon", "roads": "LineString",
-    "nodes": "Point", "point_layer": "Point", "assets": "Point", "terrain": "Point",
+    "nodes": "Point", "point_layer": "Point", "assets": "Point", "units_above": "Polygon",
 }  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def filled(layer_of):
 
     def fill(rule_set):
         attributes = {name: _attribute(name) for name in rule_set.roles if name not in LAYERS}
+        # an attribute of another layer goes by the name of its role too
         layers = {
             name: layer_of(name, LAYERS[name], attributes)
             for name in rule_set.roles
