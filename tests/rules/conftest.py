@@ -25,6 +25,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", cases, ids=[f"{one.kind}: {one.title}" for one in cases])
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what each kind found of the defects that were sown."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    properties = [dict(report.user_properties) for report in reports if report.when == "call"]
+    rows = sorted(
+        (one["recall of"], one["sown"], one["found"], one["false alarms"])
+        for one in properties
+        if "recall of" in one
+    )
+    if not rows:
+        return
+    terminalreporter.section("recall on sown defects")
+    line = "{:<28}{:>8}{:>8}{:>8}{:>14}".format
+    terminalreporter.write_line(line("kind", "sown", "found", "recall", "false alarms"))
+    for kind, sown, found, alarms in rows:
+        terminalreporter.write_line(line(kind, sown, found, f"{found / sown:.3f}", alarms))
+
+
 @pytest.fixture
 def case_files() -> dict[str, list[Case]]:
     """Return the cases of each kind."""

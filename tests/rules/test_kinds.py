@@ -8,15 +8,15 @@ from cityframe.rules.registry import built_in, manual_text, rule_kinds
 
 
 def test_case_gives_exactly_its_findings(case):
-    found, message = case.found()
-    assert message in ("", "no release to compare with")
-    assert not case.differences(found)
+    found = case.found()
+    assert found.message in ("", "no release to compare with")
+    assert not case.differences(found.findings)
 
 
 def test_equal_input_gives_equal_findings(case_files):
     for cases in case_files.values():
         case = next(case for case in cases if case.what == "fail")
-        assert case.found()[0].equals(case.found()[0])
+        assert case.found().findings.equals(case.found().findings)
 
 
 def test_every_kind_has_cases_that_pass_fail_stand_at_the_limit_and_are_empty(case_files):

@@ -39,7 +39,6 @@ from cityframe.config.document import read_yaml
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import Scope
 from cityframe.model.layer import Layer
-from cityframe.rules.attempt import Attempt
 from cityframe.rules.case_grid import Grid
 from cityframe.rules.case_material import (
     LAYER,
@@ -53,8 +52,7 @@ from cityframe.rules.check import Checked, check_layer
 from cityframe.rules.compiled import CompiledRules, compile_rules
 from cityframe.rules.context import Context, Received
 from cityframe.rules.execution import Threads
-from cityframe.rules.gathering import gather
-from cityframe.rules.running import try_rules
+from cityframe.rules.without_gate import Findings, findings_of
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """The moment that counts as now in every case."""
@@ -116,28 +114,11 @@ class Case:
             read_observations=self.read_observations,
         )
 
-    def found(self, frame: gpd.GeoDataFrame | None = None) -> tuple[gpd.GeoDataFrame, str]:
-        """Return the findings without the gate, which is what takes the time.
-
-        Parameters
-        ----------
-        frame : GeoDataFrame or None
-            Instead of the case's own.
-
-        Returns
-        -------
-        tuple of GeoDataFrame and str
-            The findings, and why the rule could not be checked or had nothing to check.
-        """
+    def found(self, frame: gpd.GeoDataFrame | None = None) -> Findings:
+        """Return what the rule finds, without the gate: in the case's frame or in another."""
         case = self if frame is None else replace(self, frame=frame)
         compiled = case.compiled()
-        (rule,) = compiled.rules
-        if rule.kind.check is None:
-            checked = case.check()
-            return checked.findings, checked.results[0].message
-        context = case.context(compiled)
-        attempt: Attempt = try_rules(context, compiled.rules, Threads(workers=1))[0]
-        return gather(context, attempt, delivery="").findings, attempt.message
+        return findings_of(case.context(compiled), compiled, Threads(workers=1))
 
     def context(self, compiled: CompiledRules) -> Context:
         """Return what the rule sees."""
