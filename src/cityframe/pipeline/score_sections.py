@@ -27,13 +27,13 @@ def score_sections(city: City, cycle: str) -> Iterator[Section]:
             id="scores",
             title=Title("质量评分", "Scores"),
             note=Title(
-                "对本周期变更涉及的单位成果评分；未经批准的例外均计入扣分。",
+                "对本周期变更涉及的单位成果评分；例外放行的问题不扣分，其余均扣分。",
                 "Of the units that this cycle changes; findings without a waiver are deducted.",
             ),
             columns=(
                 Title("图层", "layer"), Title("单位成果", "units"), Title("不合格", "failed"),
                 Title("得分", "score"), Title("质量元素", "elements"), Title("等级", "grades"),
-                Title("最低分单位", "lowest units"),
+                Title("最低分单位成果", "lowest units"),
             ),
             rows=tuple(_score_row(city, one) for one in scores),
         )  # fmt: skip
@@ -45,9 +45,9 @@ def score_sections(city: City, cycle: str) -> Iterator[Section]:
             note=Title("", ""),
             columns=(
                 Title("阶段", "stage"), Title("结果", "result"), Title("得分", "score"),
-                Title("抽检单位", "inspected"), Title("总单位", "units"),
+                Title("受检单位成果", "inspected"), Title("单位成果总数", "units"),
                 Title("随机种子", "seed"), Title("检查人", "by"), Title("时间", "when"),
-                Title("不合格单位", "failed units"),
+                Title("不合格单位成果", "failed units"),
             ),
             rows=tuple(_inspection_row(one) for one in stages),
         )  # fmt: skip

@@ -43,9 +43,9 @@ _ZH = _Words(
     count="要素数",
     changes={
         ChangeKind.NEW: "新增",
-        ChangeKind.REMOVED: "注销",
+        ChangeKind.REMOVED: "删除",
         ChangeKind.MOVED: "平移",
-        ChangeKind.RESHAPED: "变形",
+        ChangeKind.RESHAPED: "改形",
         ChangeKind.ATTRIBUTES: "属性变更",
     },
     total="合计",
