@@ -14,6 +14,7 @@ from cityframe.rules import compiled as compiled_module
 from cityframe.rules.check import check_layer
 from cityframe.rules.compiled import compile_rules
 from cityframe.rules.defects import defects
+from cityframe.rules.kind import CoreExpectation
 from cityframe.rules.registry import rule_kinds
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -179,6 +180,11 @@ def test_a_rule_that_can_not_be_checked_closes_the_gate_and_stops_no_other(
         (pd.DataFrame({"row": [0]}), "defects without other_row"),
         (defects(row=[10], found="x"), "positions outside the 10 rows"),
         (None, "TypeError"),
+        (defects(row=[0], found="x").assign(row=[0.5]), "anything in row"),
+        (defects(row=[0], found="x").assign(other_row=[True]), "anything in other_row"),
+        (defects(row=[0], found="x").assign(found=[None]), "anything in found"),
+        (defects(row=[0], found="x").assign(other=[7]), "anything in other"),
+        (defects(row=[0], found="x").assign(geometry=["POINT (0 0)"]), "anything in geometry"),
     ],
 )
 def test_a_kind_that_answers_nonsense_has_not_checked(check, rule_of, monkeypatch, answer, message):
@@ -188,6 +194,36 @@ def test_a_kind_that_answers_nonsense_has_not_checked(check, rule_of, monkeypatc
     (result,) = check(_rule(rule_of, "overlaps")).results
     assert result.status is RuleStatus.NOT_CHECKED
     assert message in result.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "the kind gave None for an expectation"),
+        (CoreExpectation("ExpectNothing", {}, (), "x"), "no expectation ExpectNothing"),
+        (
+            CoreExpectation("ExpectColumnValuesToNotBeNull", {"colum": "name"}, (), "x"),
+            "no expectation ExpectColumnValuesToNotBeNull of this form",
+        ),
+        (
+            CoreExpectation("ExpectTableRowCountToBeBetween", {"min_value": 1}, (), "x"),
+            "no expectation ExpectTableRowCountToBeBetween of this form",
+        ),
+    ],
+)
+def test_a_kind_that_asks_for_no_expectation_has_not_checked_and_stops_no_other(
+    check, rule_of, monkeypatch, answer, message
+):
+    kinds = dict(rule_kinds())
+    kinds["mandatory"] = dataclasses.replace(kinds["mandatory"], expectation=lambda *_: answer)
+    monkeypatch.setattr(compiled_module, "rule_kinds", lambda: kinds)
+    rule = _mandatory(rule_of)
+    result, other = check(rule, _rule(rule_of, "overlaps")).results
+    assert (result.status, other.status) == (RuleStatus.NOT_CHECKED, RuleStatus.FAILED)
+    assert message in result.message
+    alone = check(rule)
+    assert alone.results == (result,)
+    assert message in alone.quarantine_reasons[0]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])

@@ -5,6 +5,7 @@ import pytest
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import Measure, Scope
 from cityframe.rules.compiled import compile_rules
+from cityframe.rules.registry import rule_kinds
 
 ATTRIBUTES = {
     "name": "string",
@@ -54,7 +55,7 @@ def test_the_measure_is_that_of_the_kind_unless_the_rule_has_its_own(rule_of, la
 @pytest.mark.parametrize(
     ("kind", "parameters", "more", "message"),
     [
-        ("overlap", {}, {}, "no rule kind 'overlap', expected one of admin_hierarchy, "),
+        ("overlap", {}, {}, "no rule kind 'overlap', expected one of address_road_name, "),
         ("range", {"column": "height_m", "max": "tall"}, {}, "parameters.max is 'tall'"),
         ("range", {"column": "height_m"}, {}, "min, max or both"),
         ("range", {"max": 1}, {}, "parameters.column is missing"),
@@ -120,3 +121,23 @@ def test_what_is_wrong_is_told_with_the_place(rule_of, layers, kind, parameters,
 def test_a_layer_in_degrees_can_have_rules_that_measure_nothing(rule_of, layers):
     compiled = _compile(rule_of, layers, "valid_geometry", layers=["degrees"])
     assert len(compiled.rules) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "message"),
+    [
+        ("reach_m", float("nan"), "a reach of nan m"),
+        ("reach_m", -1.0, "a reach of -1.0 m"),
+        ("reach_m", "far", "TypeError from kind overlaps"),
+        ("needed_columns", None, "AttributeError from kind overlaps"),
+        ("needed_layers", None, "TypeError from kind overlaps"),
+        ("needed_context", ("weather",), "needs weather, which no context has"),
+    ],
+)
+def test_a_kind_that_does_not_know_what_it_needs_is_told_with_the_place(
+    rule_of, layers, monkeypatch, method, answer, message
+):
+    monkeypatch.setattr(rule_kinds()["overlaps"].params, method, lambda *_: answer)
+    with pytest.raises(DeclarationError, match=message) as caught:
+        _compile(rule_of, layers, "overlaps")
+    assert caught.value.where == "quality_rules/things.yaml:7"

@@ -80,6 +80,9 @@ def expectation_of(context: Context, compiled: CompiledRule) -> Attempt:
         wanted = compiled.kind.expectation and compiled.kind.expectation(
             compiled.parameters, context.layer
         )
+        if not isinstance(wanted, CoreExpectation):
+            message = f"the kind gave {wanted!r} for an expectation"
+            raise TypeError(message)  # noqa: TRY301 (one way out for all that is wrong with a kind)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 (a kind's failure is its rule's result, and gates)

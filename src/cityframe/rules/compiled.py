@@ -4,8 +4,10 @@ What can be known to be wrong before any data is read is told here, with the fil
 rule.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from pydantic import ValidationError
 from pyproj import CRS
@@ -15,7 +17,7 @@ from cityframe.errors import DeclarationError
 from cityframe.model.finding import Measure, Scope
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.rules.expression import parse_expression
-from cityframe.rules.kind import ColumnNeeds, OtherLayer, Parameters, RuleKind
+from cityframe.rules.kind import ColumnNeeds, Need, OtherLayer, Parameters, RuleKind
 from cityframe.rules.registry import rule_kinds
 
 
@@ -82,12 +84,36 @@ def compile_rules(
         for name in rule.layers:
             one = CompiledRule(rule, _layer(name, layers, place), kind, parameters, place)
             _check_layer_fits(one)
-            _check_columns(parameters.needed_columns(one.layer), one.layer, place)
-            _check_misfit(parameters.misfit(one.layer), place)
-            for other in parameters.needed_layers():
-                _check_other(one, other, layers)
+            try:
+                _check_needs(one, layers)
+            except (DeclarationError, MemoryError):
+                raise
+            except Exception as error:
+                raise DeclarationError(
+                    found=f"{type(error).__name__} from kind {kind.name}: {error}",
+                    where=place,
+                    expected="a kind that says what it needs and how far it looks",
+                    remedy="mend the kind, or remove the rule",
+                ) from error
             compiled.append(one)
     return CompiledRules(rules=tuple(compiled), layers=layers)
+
+
+def _check_needs(one: CompiledRule, layers: Mapping[str, Layer]) -> None:
+    """Require that the layers have what the parameters need, and that their reach is one."""
+    parameters, layer = one.parameters, one.layer
+    _check_columns(parameters.needed_columns(layer), layer, one.place)
+    _check_misfit(parameters.misfit(layer), one.place)
+    for other in parameters.needed_layers():
+        _check_other(one, other, layers)
+    unknown = set(parameters.needed_context()) - set(get_args(Need))
+    if unknown:
+        message = f"needs {', '.join(sorted(unknown))}, which no context has"
+        raise ValueError(message)
+    reach_m = parameters.reach_m(layer)
+    if reach_m is not None and not 0 <= reach_m < math.inf:
+        message = f"a reach of {reach_m} m"
+        raise ValueError(message)
 
 
 def _kind(rule: Rule, place: str) -> RuleKind:

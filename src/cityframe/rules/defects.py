@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import shapely
+from pandas.api.types import infer_dtype
 
 from cityframe.rules.words import Words
 
 DEFECT_COLUMNS = (
     "row", "other_row", "other", "uid", "found", "expected", "found_zh", "expected_zh", "geometry",
 )  # fmt: skip
+
+_TEXTS = ("other", "uid", "found", "expected", "found_zh", "expected_zh")
 
 Column = Sequence[Any] | npt.NDArray[Any] | pd.Series
 
@@ -83,17 +87,28 @@ def verified(table: pd.DataFrame, size: int) -> pd.DataFrame:
     Raises
     ------
     TypeError
-        If columns are missing, or a position is none of the layer's.
+        If columns are missing or hold what they should not, or a position is none of the layer's.
     """
     missing = [name for name in DEFECT_COLUMNS if name not in table]
     if missing:
         message = f"the check gave defects without {', '.join(missing)}"
         raise TypeError(message)
     positions = table[["row", "other_row"]]
+    wrong = [name for name in ("row", "other_row") if table[name].dtype.kind != "i"]
+    wrong += [name for name in _TEXTS if not _holds_texts(table[name])]
+    place = table["geometry"].to_numpy(dtype=object)
+    wrong += [] if (shapely.is_geometry(place) | shapely.is_missing(place)).all() else ["geometry"]
+    if wrong:
+        message = f"the check gave defects with anything in {', '.join(wrong)}; use defects()"
+        raise TypeError(message)
     if not positions.ge(-1).all(axis=None) or not positions.lt(size).all(axis=None):
         message = f"the check gave positions outside the {size} rows of the layer"
         raise TypeError(message)
     return table
+
+
+def _holds_texts(column: pd.Series) -> bool:
+    return infer_dtype(column, skipna=False) in {"string", "empty"}
 
 
 def _in_both(texts: Column | Words | str) -> Words:

@@ -131,8 +131,11 @@ def validate(frame: pd.DataFrame, planned: Sequence[Planned], *, name: str) -> V
             progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
-    suite = gx.ExpectationSuite(name=name, expectations=[_expectation(one) for one in planned])
-    _check_count("suite", name, len(suite.expectations), len(planned))
+    built, refused = _expectations(planned)
+    if not built:
+        return Validation(outcomes=refused, suite={}, result={})
+    suite = gx.ExpectationSuite(name=name, expectations=built)
+    _check_count("suite", name, len(suite.expectations), len(built))
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
     definition = asset.add_batch_definition_whole_dataframe(name)
     batch = definition.get_batch(batch_parameters={"dataframe": frame.reset_index(drop=True)})
@@ -151,9 +154,9 @@ def validate(frame: pd.DataFrame, planned: Sequence[Planned], *, name: str) -> V
     outcomes = {
         one["expectation_config"]["meta"]["rule"]: _outcome(one) for one in report["results"]
     }
-    _check_count("result", name, len(outcomes), len(planned))
+    _check_count("result", name, len(outcomes), len(built))
     return Validation(
-        outcomes=outcomes,
+        outcomes=outcomes | refused,
         suite=json.loads(json.dumps(suite.to_json_dict())),
         result=report,
     )
@@ -173,6 +176,19 @@ def _import_quietly() -> None:
         from great_expectations.execution_engine import pandas_execution_engine
 
         pandas_execution_engine.HASH_THRESHOLD = 0
+
+
+def _expectations(planned: Sequence[Planned]) -> tuple[list[Any], dict[str, Outcome]]:
+    """Return the expectations; and of the rules whose kind asks for one that there is not, why."""
+    built, refused = [], {}
+    for one in planned:
+        try:
+            built.append(_expectation(one))
+        except (AttributeError, TypeError, ValueError) as error:
+            nothing = np.empty(0, dtype=np.int64)
+            message = f"no expectation {one.expectation.name} of this form: {error}"
+            refused[one.rule.rule.id] = Outcome(False, 0, nothing, message)
+    return built, refused
 
 
 def _expectation(planned: Planned) -> Any:
