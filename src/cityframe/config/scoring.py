@@ -24,7 +24,10 @@ class Sourced(Declaration):
 
 
 class Element(Declaration):
-    """A quality element: its weight, and the ISO 19157 measures whose findings count for it."""
+    """A quality element: its weight, and the measures whose findings count for it.
+
+    Measures are ids of ISO 19157:2013, or of another register as ``REGISTER:ID``.
+    """
 
     title: TitleText
     weight: Sourced

@@ -3,6 +3,7 @@
 from cityframe.model.finding import Measure
 
 REGISTER = "ISO 19157:2013"
+OWN_REGISTER = "cityframe"
 
 _NAMES = {
     "2": "number of excess items",
@@ -46,4 +47,4 @@ def iso_measure(identifier: str) -> Measure:
 
 def own_measure(identifier: str, name: str) -> Measure:
     """Return a measure that ISO 19157 does not have, under this project's own register."""
-    return Measure(register="cityframe", id=identifier, name=name)
+    return Measure(register=OWN_REGISTER, id=identifier, name=name)

@@ -15,9 +15,10 @@ import pandas as pd
 
 from cityframe.config.scoring import Scoring
 from cityframe.errors import DeclarationError
-from cityframe.model.finding import DefectClass
+from cityframe.model.finding import DefectClass, Measure
 from cityframe.model.report import RuleResult, RuleStatus
 from cityframe.rules.compiled import CompiledRules
+from cityframe.rules.measures import OWN_REGISTER, REGISTER
 
 CLASSES = tuple(one.value for one in DefectClass)
 
@@ -30,6 +31,8 @@ class UnitScore:
     ----------
     defects : mapping of str to int
         Open findings by class.
+    element_defects : mapping of str to mapping of str to int
+        The same for each quality element that has any.
     elements : mapping of str to float
         Score of each quality element that a rule of the layer speaks of.
     grade : str
@@ -42,6 +45,7 @@ class UnitScore:
     layer: str
     unit: str
     defects: Mapping[str, int]
+    element_defects: Mapping[str, Mapping[str, int]]
     elements: Mapping[str, float]
     score: float
     grade: str
@@ -68,19 +72,27 @@ def require_scored(rules: CompiledRules, schemes: Mapping[str, Scoring]) -> None
     """
     for one in rules.rules:
         scheme = schemes.get(one.layer.name)
-        if scheme is not None and element_of(one.measure.id, scheme) is None:
+        if scheme is not None and element_of(one.measure, scheme) is None:
+            written = f"{written_in_schemes(one.measure)} ({one.measure.name})"
             raise DeclarationError(
                 where=one.place,
-                found=f"measure {one.measure.id} ({one.measure.name}) of rule {one.rule.id}",
+                found=f"measure {written} of rule {one.rule.id}",
                 expected=f"a measure of one of the elements of scoring scheme {scheme.name}",
                 remedy=f"add it to an element in quality_rules/scoring/{scheme.name}.yaml, "
                 "or give the rule another measure",
             )
 
 
-def element_of(measure: str, scheme: Scoring) -> str | None:
+def element_of(measure: Measure, scheme: Scoring) -> str | None:
     """Return the quality element that a measure counts for."""
-    return next((name for name, one in scheme.elements.items() if measure in one.measures), None)
+    written = written_in_schemes(measure)
+    return next((name for name, one in scheme.elements.items() if written in one.measures), None)
+
+
+def written_in_schemes(measure: Measure) -> str:
+    """Return a measure as schemes write it: an id of ISO 19157 or our own, else ``REGISTER:ID``."""
+    is_plain = measure.register in {REGISTER, OWN_REGISTER}
+    return measure.id if is_plain else f"{measure.register}:{measure.id}"
 
 
 def unit_scores(
@@ -113,7 +125,7 @@ def unit_scores(
         Sorted by unit.
     """
     element_by_rule = {
-        result.rule: element_of(result.measure.id, scheme)
+        result.rule: element_of(result.measure, scheme)
         for result in results
         if result.layer == layer and result.status is not RuleStatus.NOT_CHECKED
     }
@@ -150,27 +162,31 @@ def _unit_score(
     has_gross_errors: bool,
 ) -> UnitScore:
     scores: dict[str, float] = {}
-    defects = dict.fromkeys(CLASSES, 0)
-    for element in elements:
-        deducted = 0.0
-        for name in CLASSES:
-            found = int(counts.get((unit, element, name), 0))
-            defects[name] += found
-            points = scheme.deductions[DefectClass(name)].value
-            eased = points if name == DefectClass.A else points / scheme.difficulty.value
-            deducted += found * eased
+    found = {
+        element: {name: int(counts.get((unit, element, name), 0)) for name in CLASSES}
+        for element in elements
+    }
+    for element, by_class in found.items():
+        deducted = sum(number * _points(scheme, name) for name, number in by_class.items())
         scores[element] = round(max(0.0, scheme.full_score.value - deducted), 2)
+    defects = {name: sum(by_class[name] for by_class in found.values()) for name in CLASSES}
     score = _weighted(scores, scheme)
     failures = _failures(scores, score, defects, scheme, has_gross_errors)
     return UnitScore(
         layer=layer,
         unit=unit,
         defects=defects,
+        element_defects={name: one for name, one in found.items() if any(one.values())},
         elements=scores,
         score=score,
         grade="" if failures else _grade(score, scheme),
         failures=failures,
     )
+
+
+def _points(scheme: Scoring, name: str) -> float:
+    points = scheme.deductions[DefectClass(name)].value
+    return points if name == DefectClass.A else points / scheme.difficulty.value
 
 
 def _weighted(scores: Mapping[str, float], scheme: Scoring) -> float:
