@@ -34,6 +34,7 @@ from cityframe.cli import (
     redact,
     release,
     report,
+    rule,
     schemas,
     validate,
     waive,
@@ -44,7 +45,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, waive, waiver, inspection, key, migrate, prune, fsck, redact,
+    package, report, rule, waive, waiver, inspection, key, migrate, prune, fsck, redact,
 )  # fmt: skip
 
 

@@ -101,6 +101,22 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int]]:
     return data, lines
 
 
+def yaml_value(text: str) -> Any:
+    """Read one value as it is written in a declaration.
+
+    Raises
+    ------
+    DeclarationError
+        If it is no YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  (a safe loader)
+    except yaml.YAMLError as error:
+        raise DeclarationError(
+            found=f"{text!r} is not YAML", expected="a value as in a declaration"
+        ) from error
+
+
 def _note_lines(path: Path, node: yaml.Node, at: Location, lines: dict[Location, int]) -> None:
     lines[at] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):

@@ -5,6 +5,6 @@ read turns landed bytes into `cityframe.core.source_table.SourceTable` and asks 
 """
 
 from cityframe.connectors.pulling import Connector, Pulled, connector, pull
-from cityframe.connectors.reading import read_tables
+from cityframe.connectors.reading import read_file, read_tables
 
-__all__ = ["Connector", "Pulled", "connector", "pull", "read_tables"]
+__all__ = ["Connector", "Pulled", "connector", "pull", "read_file", "read_tables"]

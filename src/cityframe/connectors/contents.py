@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
@@ -20,7 +20,7 @@ from cityframe.connectors.limits import (
     MAX_UNPACKED_BYTES,
     RATIO_FREE_BYTES,
 )
-from cityframe.errors import QuarantinedError
+from cityframe.errors import DeclarationError, QuarantinedError
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".kmz"})
 _CHUNK = 1 << 20
@@ -107,6 +107,33 @@ def contents(files: Path) -> list[ContentFile]:
             else:
                 found.append(ContentFile(path, path, real.stat().st_size, real))
     return sorted(found, key=lambda one: one.path)
+
+
+def single(path: Path) -> list[ContentFile]:
+    """Return one file with those of its name beside it, what is in an archive, or a folder.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no such file.
+    QuarantinedError
+        If an archive is damaged or hostile.
+    """
+    if not path.exists():
+        raise DeclarationError(found="no such file", where=str(path), remedy="mend the path")
+    if path.is_dir():
+        inside = contents(path)
+        return [
+            replace(one, path=f"{path.name}/{one.path}", inner=f"{path.name}/{one.inner}")
+            for one in inside
+        ]
+    if path.suffix.casefold() in ARCHIVE_SUFFIXES:
+        return archive_members(path, path.name)
+    return [
+        ContentFile(one.name, one.name, one.stat().st_size, one)
+        for one in sorted(path.parent.iterdir())
+        if one.stem.casefold() == path.stem.casefold() and one.is_file()
+    ]
 
 
 def staged(members: Mapping[str, ContentFile], folder: Path, *, copied: bool = False) -> None:

@@ -1,9 +1,10 @@
 """Read the tables of a delivery that one feed means."""
 
+from glob import escape
 from pathlib import Path
 
 from cityframe.config.source import Feed, Source
-from cityframe.connectors.contents import contents
+from cityframe.connectors.contents import ARCHIVE_SUFFIXES, contents, single
 from cityframe.connectors.datasets import Dataset, matching_datasets
 from cityframe.connectors.delimited import read_delimited
 from cityframe.connectors.formats import (
@@ -17,7 +18,7 @@ from cityframe.connectors.parquet import read_parquet
 from cityframe.connectors.spreadsheet import read_spreadsheet
 from cityframe.connectors.vector import read_vector
 from cityframe.core.source_table import SourceTable
-from cityframe.errors import QuarantinedError
+from cityframe.errors import DeclarationError, QuarantinedError
 from cityframe.model.delivery import DeliveryKind
 
 
@@ -55,6 +56,43 @@ def read_tables(files: Path, source: Source, feed: Feed) -> list[SourceTable]:
                 remedy="have the source deliver it, or mend table in the feed",
             )
     return tables
+
+
+def read_file(path: Path, table: str = "") -> SourceTable:
+    """Read one table of a file that belongs to no delivery.
+
+    Parameters
+    ----------
+    path : Path
+        A file of a known format, a zip archive that holds one, or a folder that is one (.gdb).
+    table : str
+        Layer or sheet; empty for the only one.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no such file, nothing reads it, or it is not clear what is meant.
+    QuarantinedError
+        If it can't be read, is hostile, or has no such table.
+    """
+    is_archive = path.suffix.casefold() in ARCHIVE_SUFFIXES
+    feed = Feed(
+        layer="file", file="*" if is_archive else escape(path.name), table=table, columns={}
+    )
+    datasets = matching_datasets(single(path), feed.file)
+    if len(datasets) != 1:
+        raise DeclarationError(
+            found=", ".join(one.path for one in datasets) or "no table",
+            where=str(path),
+            expected="one file that can be read",
+            remedy="name a file of a known format; unpack an archive that holds several",
+        )
+    read = _read(datasets[0], feed)
+    if read is None:
+        raise QuarantinedError(
+            found=f"no table {table!r}", where=str(path), remedy="name one that it holds"
+        )
+    return read
 
 
 def _read(dataset: Dataset, feed: Feed) -> SourceTable | None:
