@@ -75,6 +75,24 @@ def test_gaps_are_the_holes_of_the_union(context_of, boxes):
     assert shapely.union_all(places).symmetric_difference(expected).area < 1e-9
 
 
+@pytest.mark.parametrize("second", ["the same", "turned", "cut in other places"])
+def test_a_gap_is_found_in_a_coverage_that_stands_twice(context_of, second):
+    tiles = [
+        shapely.box(x, y, x + 1, y + 1) for x in range(3) for y in range(3) if (x, y) != (1, 1)
+    ]
+    others = {
+        "the same": tiles,
+        "turned": [shapely.reverse(tile) for tile in tiles],
+        "cut in other places": [
+            shapely.union_all([tiles[one], tiles[two]])
+            for one, two in ((0, 1), (2, 4), (7, 6), (5, 3))
+        ],
+    }[second]
+    for polygons in ([*tiles, *others], [*others, *tiles]):
+        (place,) = _check("gaps", context_of("Polygon", polygons))["geometry"]
+        assert shapely.equals(place, shapely.box(1, 1, 2, 2))
+
+
 @settings(deadline=None, max_examples=100)
 @given(boxes=BOXES, shift=st.integers(0, 40))
 def test_duplicates_do_not_depend_on_where_a_ring_begins(context_of, boxes, shift):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from cityframe.rules.context import Geometries, Positions
 from cityframe.rules.vertices import vertices
@@ -9,14 +10,15 @@ from cityframe.rules.vertices import vertices
 Keys = npt.NDArray[np.uint64]
 
 _TABLE_BITS = 22
+_ONE = np.uint64(1)
 
 
 def rows_at_open_edges(geometry: Geometries) -> Positions:
     """Return the polygons at the open edges of a coverage, sorted.
 
-    An edge is open unless exactly two polygons have it, vertex for vertex. So each polygon beside a
-    gap, at the outer border, or in an overlap is there; and so are those that touch an open edge
-    in a vertex only.
+    An edge is open unless exactly two polygons have it, vertex for vertex, one on each side. So
+    each polygon beside a gap or at the outer border is there, and of two that overlap one at least;
+    and so are those that touch an open edge in a vertex only.
 
     Parameters
     ----------
@@ -28,12 +30,13 @@ def rows_at_open_edges(geometry: Geometries) -> Positions:
     Vertices and edges are told apart by 64-bit keys. That two of sixteen million edges share one by
     chance has a probability of 1 to 100,000, and would hide an open edge.
     """
-    found = vertices(geometry)
+    # now each edge has its polygon on the left
+    found = vertices(np.asarray(shapely.orient_polygons(geometry), dtype=object))
     point = _keys(found.xy)
     is_edge = found.path[:-1] == found.path[1:]
-    # the sum does not ask which end comes first
-    edge = point[:-1] + point[1:]
-    is_open = is_edge & _is_among(edge, _not_twice(edge[is_edge]))
+    # the sum does not ask which end comes first; the last bit says it
+    edge = ((point[:-1] + point[1:]) << _ONE) | (point[:-1] < point[1:])
+    is_open = is_edge & _is_among(edge >> _ONE, _unmatched(edge[is_edge]))
     at = np.flatnonzero(is_open)
     ends = np.unique(np.concatenate([point[at], point[at + 1]]))
     return np.unique(found.row_of(np.flatnonzero(_is_among(point, ends))))
@@ -53,14 +56,16 @@ def _mixed(keys: Keys) -> Keys:
     return np.asarray(keys ^ (keys >> np.uint64(31)), dtype=np.uint64)
 
 
-def _not_twice(keys: Keys) -> Keys:
-    """Return the keys that do not stand exactly twice, sorted."""
-    ordered = np.sort(keys)
+def _unmatched(edges: Keys) -> Keys:
+    """Return the edges that do not stand exactly once in each direction, sorted and without it."""
+    edges = np.sort(edges)
+    ordered = edges >> _ONE
     is_first = np.ones(len(ordered), dtype=bool)
     is_first[1:] = ordered[1:] != ordered[:-1]
     first = np.flatnonzero(is_first)
     count = np.diff(np.append(first, len(ordered)))
-    few: Keys = ordered[first[count != 2]]
+    is_matched = (count == 2) & (edges[first] != edges[first + count - 1])
+    few: Keys = ordered[first[~is_matched]]
     return few
 
 
