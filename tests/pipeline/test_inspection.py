@@ -5,21 +5,24 @@ import io
 import shutil
 from pathlib import Path
 
+import geopandas as gpd
 import pytest
 
-from cityframe.errors import DeclarationError, GateClosedError
+from cityframe.errors import DeclarationError, GateClosedError, IntegrityError
 from cityframe.model.acceptance import Stage
 from cityframe.model.cycle import CycleState
 from cityframe.pipeline.inspection import (
     inspections,
     plan_inspection,
     record_inspection,
+    require_inspected,
     write_inspection_worksheet,
 )
 from cityframe.pipeline.plan import cycle_state
 from cityframe.pipeline.reporting import cycle_report
 from cityframe.pipeline.review import approve
 from cityframe.pipeline.scores import layer_scores
+from cityframe.pipeline.staging import candidate_frames, candidate_of
 
 SCORING = Path(__file__).parents[2] / "quality_rules" / "scoring" / "vector.yaml"
 PEOPLE = "inspection: {process_check: [zhang], final_check: [wang], acceptance: [zhao]}\n"
@@ -135,7 +138,7 @@ def test_a_worksheet_is_needed_and_one_result_stands(town, cycle, inspect, tmp_p
         (lambda rows: rows.append(rows[1]), "twice"),
         (lambda rows: rows[1].__setitem__(2, "e9-n9"), r"\.csv:2: .*which was not drawn"),
         (lambda rows: rows[0].pop(), r"\.csv:1: columns"),
-        (lambda rows: rows[3].pop(), r"\.csv:4: 10 cells"),
+        (lambda rows: rows[3].extend(["a", "b"]), r"\.csv:4: 13 cells"),
     ],
 )
 def test_a_spoilt_worksheet_is_refused_and_nothing_noted(town, cycle, tmp_path, spoil, said):
@@ -150,6 +153,36 @@ def test_a_spoilt_worksheet_is_refused_and_nothing_noted(town, cycle, tmp_path, 
     with pytest.raises(DeclarationError, match=said):
         record_inspection(town.city, cycle, Stage.PROCESS_CHECK, sheet, who="zhang")
     assert inspections(town.city, cycle)[0].is_passed is None
+
+
+def test_a_lost_file_and_an_unknown_cycle_are_the_callers_mistake(town, cycle, tmp_path):
+    plan_inspection(town.city, cycle, Stage.PROCESS_CHECK, who="zhang")
+    with pytest.raises(DeclarationError, match="no file that can be read"):
+        record_inspection(town.city, cycle, Stage.PROCESS_CHECK, tmp_path / "no.csv", who="zhang")
+    with pytest.raises(DeclarationError, match="no cycle 'monthly-0099'"):
+        inspections(town.city, "monthly-0099")
+
+
+def test_approval_scores_the_recorded_worksheets_again(town, cycle, inspect):
+    for stage, who in zip(Stage, ("zhang", "wang", "zhao"), strict=True):
+        inspect(stage, who)
+    check = town.city.cycle_folder(cycle) / "candidate" / "parcels.findings.parquet"
+    found = gpd.read_parquet(check)
+    place = candidate_frames(town.city, candidate_of(town.city, cycle))("parcels").geometry.iloc[:1]
+    severe = found.reindex([0]).assign(
+        rule="parcels.overlap", defect_class="A", waiver="", geometry=place.to_numpy()
+    )
+    severe.set_geometry("geometry", crs=place.crs).to_parquet(check)
+    with pytest.raises(GateClosedError, match="process-check passed, and by the check of now"):
+        require_inspected(town.city, cycle)
+
+
+def test_approval_notices_a_worksheet_that_was_edited_afterwards(town, cycle, inspect):
+    inspect(Stage.PROCESS_CHECK, "zhang", D=3)
+    kept = town.city.cycle_folder(cycle) / "inspection" / "process-check.csv"
+    fill(kept, D="")
+    with pytest.raises(IntegrityError, match="another worksheet, expected the one that zhang"):
+        approve(town.city, cycle, who="li", why="fine")
 
 
 def test_scores_are_those_of_the_units_that_change(town, cycle):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cityframe.config.cycle import InspectionPlan
 from cityframe.config.scoring import Scoring
-from cityframe.errors import DeclarationError, GateClosedError
+from cityframe.errors import DeclarationError, GateClosedError, IntegrityError
 from cityframe.model.acceptance import Inspection, Stage
 from cityframe.model.cycle import CycleState
 from cityframe.pipeline.city import City, now, replaced_whole
@@ -32,7 +32,14 @@ ALL_UNITS = "all"
 
 
 def inspections(city: City, cycle: str) -> tuple[Inspection, ...]:
-    """Return the stages of inspection of the present candidate, in their order."""
+    """Return the stages of inspection of the present candidate, in their order.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no such cycle.
+    """
+    read_plan(city, cycle)
     digest = candidate_of(city, cycle).digest
     found: dict[Stage, Inspection] = {}
     for entry in city.ledger.entries(subject=cycle):
@@ -133,12 +140,10 @@ def record_inspection(
             expected="one result a stage",
             remedy="plan the stage again to repeat it",
         )
-    content = worksheet.read_bytes()
-    rows = _rows(city, cycle, planned)
-    counts = read_worksheet(content, rows, where=str(worksheet))
-    scores = _scores(city, cycle, rows, counts)
+    content = _bytes_of(worksheet)
+    scores = _scores_with(city, cycle, planned, content, where=str(worksheet))
     batch = batch_score(scores)
-    kept = city.cycle_folder(cycle) / "inspection" / f"{stage.value}.csv"
+    kept = _kept_worksheet(city, cycle, stage)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with replaced_whole(kept) as temporary:
         temporary.write_bytes(content)
@@ -147,7 +152,7 @@ def record_inspection(
         "candidate_digest": planned.candidate_digest,
         "worksheet": hashlib.sha256(content).hexdigest(),
         "score": batch.score,
-        "failed": [f"{one.layer} {one.unit}" for one in scores if one.failures],
+        "failed": _failed(scores),
         "is_passed": batch.is_passed,
     }
     entry = city.ledger.append(INSPECTED, cycle, body, who=who, at=now())
@@ -157,10 +162,15 @@ def record_inspection(
 def require_inspected(city: City, cycle: str) -> None:
     """Refuse an approval before each stage that the series demands has passed.
 
+    Each recorded worksheet is scored again: findings that a waiver covered when it was recorded
+    may be open by now.
+
     Raises
     ------
     GateClosedError
         With the first stage that is missing or failed.
+    IntegrityError
+        If a recorded worksheet is gone or is another one.
     """
     by_stage = {one.stage: one for one in inspections(city, cycle)}
     for stage in _demanded(city, cycle):
@@ -177,8 +187,30 @@ def require_inspected(city: City, cycle: str) -> None:
                 where=f"cycle {cycle}",
                 found=f"{stage} failed: {', '.join(one.failed)}",
                 expected="every inspected unit passes",
-                remedy="return the cycle and have the sources mended",
+                remedy="return the cycle and have the sources mended; or, once an approver has "
+                "waived what is right as it stands, plan the stage again",
             )
+        _require_still_passed(city, cycle, one)
+
+
+def _require_still_passed(city: City, cycle: str, one: Inspection) -> None:
+    path = _kept_worksheet(city, cycle, one.stage)
+    content = path.read_bytes() if path.exists() else b""
+    if hashlib.sha256(content).hexdigest() != one.worksheet:
+        raise IntegrityError(
+            where=str(path),
+            found="another worksheet" if path.exists() else "no worksheet",
+            expected=f"the one that {one.who} recorded at {one.when}",
+            remedy="restore it, or plan the stage again and record it",
+        )
+    failed = _failed(_scores_with(city, cycle, one, content, where=str(path)))
+    if failed:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"{one.stage} passed, and by the check of now fails: {', '.join(failed)}",
+            expected="every inspected unit passes",
+            remedy=f"plan {one.stage} again, or waive what is right as it stands",
+        )
 
 
 def _demanded(city: City, cycle: str) -> Iterator[Stage]:
@@ -274,6 +306,34 @@ def _scores(
             found = counts[is_of_layer].droplevel("layer")
         scores += scored_units(city, cycle, layer, units, found)
     return tuple(scores)
+
+
+def _scores_with(
+    city: City, cycle: str, planned: Inspection, content: bytes, *, where: str
+) -> tuple[UnitScore, ...]:
+    """Return the scores of the inspected units by the candidate's check and a worksheet."""
+    rows = _rows(city, cycle, planned)
+    return _scores(city, cycle, rows, read_worksheet(content, rows, where=where))
+
+
+def _failed(scores: tuple[UnitScore, ...]) -> list[str]:
+    return [f"{one.layer} {one.unit}" for one in scores if one.failures]
+
+
+def _kept_worksheet(city: City, cycle: str, stage: Stage) -> Path:
+    return city.cycle_folder(cycle) / "inspection" / f"{stage.value}.csv"
+
+
+def _bytes_of(worksheet: Path) -> bytes:
+    try:
+        return worksheet.read_bytes()
+    except OSError as error:
+        raise DeclarationError(
+            where=str(worksheet),
+            found=f"no file that can be read: {error.strerror}",
+            expected="the filled worksheet",
+            remedy="give its path with --worksheet",
+        ) from error
 
 
 def _planned(body: Mapping[str, Any], who: str, at: str) -> Inspection:

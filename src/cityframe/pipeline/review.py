@@ -48,15 +48,16 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
     DeclarationError
         If the reason is empty or ``who`` is no approver of the series.
     GateClosedError
-        If the cycle is not in review, a stage of inspection that its series demands has not
-        passed, a blocking rule fails in the candidate, or a waiver that let something in has
-        expired or was withdrawn.
+        If the cycle is not in review, a waiver that let something in has expired or was withdrawn,
+        a blocking rule fails in the candidate, or a stage of inspection that its series demands
+        has not passed.
+    IntegrityError
+        If a recorded worksheet is not the one that was recorded.
     """
     _check_decider(city, cycle, who, why)
     require_state(city, cycle, CycleState.IN_REVIEW)
     _require_as_reviewed(city, cycle)
     waivers_in_effect(city, cycle, now())
-    require_inspected(city, cycle)
     gate_reasons = check_results(city, cycle).gate_reasons
     if gate_reasons:
         raise GateClosedError(
@@ -65,6 +66,7 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
             remedy=f"see the report in {report_folder(city, cycle)}; return the cycle with a "
             "reason, have the sources mended and run the next cycle",
         )
+    require_inspected(city, cycle)
     return _decide(city, cycle, CycleState.APPROVED, who, why)
 
 

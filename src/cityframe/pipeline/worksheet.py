@@ -19,6 +19,7 @@ HEADER = (
 _CLASSES = tuple(one.value for one in DefectClass)
 _KEY = slice(0, 4)
 _COUNTS = slice(6, 10)
+_MOST_DIGITS = 6
 
 Row = tuple[str, str, str, str]
 """Lot, layer, unit, element."""
@@ -59,15 +60,15 @@ def write_worksheet(
     Parameters
     ----------
     known : mapping of (layer, unit) to UnitScore
-        What the rules already found; it is shown, and is not to be counted again.
+        What the rules already found of each element; it is shown, and is not to be counted again.
     """
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for lot, layer, unit, element in rows:
             title = schemes[layer].elements[element].title
-            found = known[(layer, unit)].defects
-            shown = " ".join(f"{name}{found[name]}" for name in _CLASSES if found[name])
+            found = known[(layer, unit)].element_defects.get(element, {})
+            shown = " ".join(f"{name}{found[name]}" for name in _CLASSES if found.get(name))
             writer.writerow(
                 [lot, layer, unit, element, f"{title.zh} {title.en}", shown, "", "", "", "", ""]
             )
@@ -95,6 +96,8 @@ def read_worksheet(content: bytes, rows: Sequence[Row], *, where: str) -> "pd.Se
     """
     counts: dict[tuple[str, str, str, str], int] = {}
     seen: set[Row] = set()
+    if not content.strip():
+        _require_header([], where)
     wanted = set(rows)
     for line, cells in _lines(content, where):
         lot, layer, unit, element = (cell.strip() for cell in cells[_KEY])
@@ -124,38 +127,68 @@ def read_worksheet(content: bytes, rows: Sequence[Row], *, where: str) -> "pd.Se
 
 
 def _lines(content: bytes, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the filled lines with their numbers.
+
+    Spreadsheets add empty columns, and leave out the last ones of a row that are empty.
+    """
+    reader = csv.reader(io.StringIO(_text(content, where), newline=""))
+    line = 1
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        for cells in reader:
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if line == 1:
+                _require_header(cells, where)
+            elif len(cells) > len(HEADER):
+                raise DeclarationError(
+                    where=f"{where}:{line}",
+                    found=f"{len(cells)} cells",
+                    expected=f"{len(HEADER)}, one a column",
+                    remedy="put a remark that holds commas into double quotes",
+                )
+            elif cells:
+                yield line, cells + [""] * (len(HEADER) - len(cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
         raise DeclarationError(
-            where=where, found="not UTF-8", expected="CSV in UTF-8", remedy="save it as UTF-8"
+            where=f"{where}:{line}",
+            found=f"a line that can't be read: {error}",
+            expected="CSV with commas; double quotes in pairs",
+            remedy="fill in the worksheet as it was given out",
         ) from error
-    reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
-    if tuple(header) != HEADER:
+
+
+def _text(content: bytes, where: str) -> str:
+    # a Chinese Windows saves "CSV" in GBK; the header proves that the guess is right
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DeclarationError(
+        where=where,
+        found="neither UTF-8 nor GBK",
+        expected="CSV in UTF-8 or GBK",
+        remedy='save it as "CSV UTF-8 (comma delimited)"',
+    )
+
+
+def _require_header(cells: list[str], where: str) -> None:
+    if tuple(cells) != HEADER:
         raise DeclarationError(
             where=f"{where}:1",
-            found=f"columns {', '.join(header) or 'none'}",
+            found=f"columns {', '.join(cells) or 'none'}",
             expected=", ".join(HEADER),
-            remedy="fill in the worksheet as it was given out",
+            remedy="fill in the worksheet as it was given out, and save it as CSV with commas",
         )
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(HEADER):
-            raise DeclarationError(
-                where=f"{where}:{reader.line_num}",
-                found=f"{len(cells)} cells",
-                expected=f"{len(HEADER)}, one a column",
-            )
-        yield reader.line_num, cells
 
 
 def _count(text: str, where: str, name: str) -> int:
-    if text and not (text.isascii() and text.isdigit()):
+    if text and not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise DeclarationError(
             where=where,
-            found=f"{text!r} defects of class {name}",
+            found=f"{text[:20]!r} defects of class {name}",
             expected="a whole number, or nothing for none",
+            remedy="mend the cell",
         )
     return int(text or 0)
