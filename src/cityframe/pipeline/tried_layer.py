@@ -98,7 +98,9 @@ def layer_of_file(
             values[attribute.name], bad = parse(array, attribute.type, _READING)
             if bad.any():
                 wanted = EXPECTED[attribute.type]
-                notes.append(f"{attribute.name}: {bad.sum()} values are no {wanted}: null here")
+                notes.append(
+                    f"{attribute.name}: {bad.sum()} values are null here, expected {wanted}"
+                )
     frame = gpd.GeoDataFrame(values, geometry=_shapes(source, path, layer))
     frame["record"] = pd.array(range(len(source.frame)), dtype="Int64")
     if layer.key and set(layer.key) <= set(values):

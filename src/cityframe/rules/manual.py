@@ -76,7 +76,7 @@ include:
     layer: buildings
     names: {key: number}               # fills the roles
     override: {overlaps: {gate: block}}
-    without: [holes]
+    without: [minimum-width]
 ```
 
 A parameter `$role` is the name that the include gives, and a rule with an optional role that is not

@@ -26,7 +26,8 @@ def rule_kinds() -> Mapping[str, RuleKind]:
     Raises
     ------
     DeclarationError
-        If two packages offer the same name, or what is offered is no rule kind of that name.
+        If two packages offer the same name, or what is offered can't be loaded or is no rule kind
+        of that name; with the entry point.
     """
     return {name: kind for name, (kind, _) in _registered().items()}
 
@@ -55,7 +56,7 @@ def _registered() -> dict[str, tuple[RuleKind, EntryPoint]]:
                 where=entry.value,
                 remedy=f"rename it; the other is {found[entry.name][1].value}",
             )
-        kind = entry.load()
+        kind = _loaded(entry)
         if not isinstance(kind, RuleKind) or kind.name != entry.name:
             raise DeclarationError(
                 found=f"entry point {entry.name!r} gives {kind!r}",
@@ -64,3 +65,15 @@ def _registered() -> dict[str, tuple[RuleKind, EntryPoint]]:
             )
         found[entry.name] = (kind, entry)
     return found
+
+
+def _loaded(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise DeclarationError(
+            found=f"entry point {entry.name!r} could not be loaded: {type(error).__name__}: {error}",
+            where=entry.value,
+            expected="a RuleKind",
+            remedy="mend the package that offers it, or remove it",
+        ) from error
