@@ -162,7 +162,7 @@ CASES: dict[str, Case] = {
     ),
     "gaps": Case(
         PARCELS,
-        {"min_area_m2": 0.05, "max_extent_m": 200.0},
+        {"min_area_m2": 0.05, "max_extent_m": 100.0},
         gaps_bare,
         "coverage_union_all, rings",
     ),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import shapely
 from store_cost.measure import Meter
 
@@ -56,7 +57,7 @@ def measure_incremental(meter: Meter, sizes: tuple[int, int, int]) -> int:
     before = {layer: _check(rules, made.frames, layer, made.frames[layer]) for layer in LAYERS}
     frames, changed = {}, {}
     for layer, frame in made.frames.items():
-        frames[layer], changed[layer] = _changed(frame)
+        frames[layer], changed[layer] = _changed(layer, frame)
     found = 0
     for layer in LAYERS:
         since = Since(before[layer].findings, changed)
@@ -134,11 +135,39 @@ def _warm_up(rules: CompiledRules, made: City) -> None:
         _check(rules, heads, layer, heads[layer])
 
 
-def _changed(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, LayerChange]:
-    """Return the frame with some features moved by a centimetre, and which."""
-    rows = np.sort(np.random.default_rng(7).permutation(len(frame))[: round(len(frame) * SHARE)])
+def _changed(layer: str, frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, LayerChange]:
+    """Return the frame with 1 % of its features reshaped a little, all over, and which."""
+    rng = np.random.default_rng(7)
     geometry = np.asarray(frame.geometry, dtype=object).copy()
-    before = geometry[rows].copy()
-    geometry[rows] = shapely.transform(before, lambda xy: xy + 0.01)
-    after = frame.set_geometry(gpd.GeoSeries(geometry, index=frame.index, crs=frame.crs))
-    return after, LayerChange(frozenset(frame["uid"].iloc[rows]), before)
+    if layer == "parcels":
+        # a vertex of a common border moves, and both its parcels with it
+        west = _apart(rng, len(frame), round(len(frame) * SHARE / 2))
+        rows = np.sort(np.concatenate([west, west + 1]))
+        moved = _with_moved_border(geometry, west)
+    else:
+        rows = np.sort(rng.permutation(len(frame))[: round(len(frame) * SHARE)])
+        moved = geometry.copy()
+        moved[rows] = shapely.transform(geometry[rows], lambda xy: xy + 0.01)
+    after = frame.set_geometry(gpd.GeoSeries(moved, index=frame.index, crs=frame.crs))
+    return after, LayerChange(frozenset(frame["uid"].iloc[rows]), geometry[rows])
+
+
+def _apart(rng: np.random.Generator, count: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Return rows with an east neighbour, no two of them side by side."""
+    side = round(count**0.5)
+    grid = np.arange(side * side).reshape(side, side)
+    return np.sort(rng.permutation(grid[::2, :-1:3].ravel())[:wanted])
+
+
+def _with_moved_border(
+    geometry: npt.NDArray[np.object_], west: npt.NDArray[np.int64]
+) -> npt.NDArray[np.object_]:
+    """Move the middle vertex of each border between a parcel and the one east of it."""
+    moved = geometry.copy()
+    step = np.array([0.2, 0.0])
+    for rows, vertex in ((west, 6), (west + 1, 14)):
+        plain = shapely.get_num_coordinates(moved[rows]) == 17
+        xy = shapely.get_coordinates(moved[rows[plain]]).reshape(-1, 17, 2)
+        xy[:, vertex] += step
+        moved[rows[plain]] = shapely.polygons(shapely.linearrings(xy))
+    return moved

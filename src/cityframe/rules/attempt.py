@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cityframe.rules.compiled import CompiledRule
-from cityframe.rules.context import Context
+from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import no_defects, verified
 from cityframe.rules.kind import CoreExpectation, Need
 from cityframe.rules.reach import reach_of
@@ -104,6 +104,18 @@ def defects_of(context: Context, compiled: CompiledRule) -> pd.DataFrame | str:
     except Exception as error:  # noqa: BLE001 (a kind's failure is its rule's result, and gates)
         return _said(error)
     return found
+
+
+def suspects_of(context: Context, compiled: CompiledRule) -> Positions | str:
+    """Return the rows beside which a rule may have a defect, or why it can't be said."""
+    if compiled.kind.suspects is None:
+        return np.arange(len(context.frame))
+    try:
+        return compiled.kind.suspects(context, compiled.parameters)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the check of the rule will tell it)
+        return _said(error)
 
 
 def not_checked(compiled: CompiledRule, message: str) -> Attempt:

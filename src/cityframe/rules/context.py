@@ -4,11 +4,14 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from cityframe.errors import DeclarationError
@@ -108,6 +111,8 @@ class Context:
     read_observations : callable or None
         Gives the observations of the sensors: ``stream``, ``time`` (UTC), ``value``,
         ``received``.
+    focus : Positions or None
+        Rows whose defects are wanted, ascending; None for all. A kind may pass over the others.
     """
 
     layer: Layer
@@ -119,6 +124,7 @@ class Context:
     read_other: Callable[[str], gpd.GeoDataFrame] | None = None
     received: Received | None = None
     read_observations: Callable[[], pd.DataFrame] | None = None
+    focus: Positions | None = None
 
     def other(self, name: str) -> gpd.GeoDataFrame:
         """Return the frame of another layer, read once; of this layer, the frame under check.
@@ -172,6 +178,20 @@ class Context:
         return geometries(self.frame)
 
     @shared_property
+    def place_before(self) -> Positions:
+        """Position of each row's feature in `previous`, n; -1 for one that was not there."""
+        if self.previous is None:
+            return np.full(len(self.frame), -1, dtype=np.int64)
+        return places_of(self.frame["uid"], self.previous["uid"])
+
+    @property
+    def gone(self) -> Positions:
+        """Positions in `previous` of the features that are not there any more, sorted."""
+        is_gone = np.ones(0 if self.previous is None else len(self.previous), dtype=bool)
+        is_gone[self.place_before[self.place_before >= 0]] = False
+        return np.flatnonzero(is_gone)
+
+    @shared_property
     def is_valid(self) -> npt.NDArray[np.bool_]:
         """Whether each row has a geometry that is OGC-valid, n."""
         valid: npt.NDArray[np.bool_] = shapely.is_valid(self.geometry)
@@ -209,6 +229,14 @@ class Context:
     def ids(self) -> npt.NDArray[np.object_]:
         """Identity of each row as findings name it, n texts."""
         return feature_ids(self.frame)
+
+
+def places_of(wanted: Any, among: Any) -> Positions:
+    """Return where texts stand among unique others, -1 for none; null stands nowhere."""
+    values = pa.array(wanted, type=pa.large_string(), from_pandas=True)
+    known = pa.array(among, type=pa.large_string(), from_pandas=True)
+    places: Any = pc.index_in(values, value_set=known, skip_nulls=True)
+    return np.asarray(places.fill_null(-1), dtype=np.int64)
 
 
 def geometries(frame: gpd.GeoDataFrame) -> Geometries:

@@ -5,14 +5,21 @@ import shapely
 
 from cityframe.rules.context import Context, Positions
 
+_FEW = 0.5
+"""Below this share of rows in focus, each is compared with its neighbours and no edge matched."""
+
 
 def overlapping_pairs(context: Context) -> tuple[Positions, Positions]:
     """Return the pairs of usable polygons whose interiors meet: left < right, sorted, each once.
 
     Polygons with an edge that the coverage does not match are compared with the whole layer, since
     of two nested ones only the inner one has such an edge; then all that are in a pair, since a
-    polygon inside another shows no such edge where the one around it has the same.
+    polygon inside another shows no such edge where the one around it has the same. Where the
+    context looks at few rows, only the pairs with one of them are returned.
     """
+    if context.focus is not None and len(context.focus) < _FEW * len(context.frame):
+        pairs = _pairs_of(context, np.intersect1d(context.focus, context.usable))
+        return pairs[:, 0], pairs[:, 1]
     asked = np.empty(0, dtype=np.int64)
     candidates = context.usable[context.breaks_coverage]
     pairs = np.empty((0, 2), dtype=np.int64)

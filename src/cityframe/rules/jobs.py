@@ -30,11 +30,14 @@ class Job:
         Of each rule the rows whose findings are wanted, ascending; empty for the whole layer.
     cut : Cut or None
         The part; None for the whole layer.
+    is_anew : bool
+        Whether the rows are owned because of a change: then a pair with an owned row is too.
     """
 
     rules: tuple[CompiledRule, ...]
     owned: tuple[Positions, ...] = ()
     cut: Cut | None = None
+    is_anew: bool = False
 
 
 def run_whole(context: Context, job: Job) -> tuple[Found, ...]:
@@ -44,10 +47,14 @@ def run_whole(context: Context, job: Job) -> tuple[Found, ...]:
 
 def run_part(part: Part, job: Job) -> tuple[Found, ...]:
     """Run a job over its part; of each rule the defects on the rows that are owned."""
+    # the largest of the rules' rows: those of the others lie inside
+    part = part.focused(max(job.owned, key=len))
     found = [defects_of(part.context, rule) for rule in job.rules]
     return tuple(
-        one if isinstance(one, str) else part.in_layer(one, owned)
-        for one, owned in zip(found, job.owned, strict=True)
+        one
+        if isinstance(one, str)
+        else part.in_layer(one, owned, or_partner=job.is_anew and rule.kind.is_pairwise)
+        for rule, one, owned in zip(job.rules, found, job.owned, strict=True)
     )
 
 
@@ -96,7 +103,7 @@ def changed_jobs(
                 for owned in tiles(boxes, due, size)
                 if len(owned)
             ]
-        jobs += [Job((rule,), (owned,), cut) for owned, cut in pieces[key]]
+        jobs += [Job((rule,), (owned,), cut, is_anew=True) for owned, cut in pieces[key]]
     yield from shared(jobs)
 
 

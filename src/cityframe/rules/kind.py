@@ -13,7 +13,7 @@ import pandas as pd
 from cityframe.config.document import Declaration
 from cityframe.model.finding import Measure, Scope
 from cityframe.model.layer import AttributeType, GeometryType, Layer
-from cityframe.rules.context import Context
+from cityframe.rules.context import Context, Positions
 from cityframe.rules.words import Words
 
 Reach = Literal["feature", "neighbourhood", "component", "layer", "versions"]
@@ -143,6 +143,13 @@ class RuleKind:
     depends_on_time : bool
         Whether its verdict may change while no layer does: it compares with `Context.as_of` or
         with something outside the layers. Such a rule is checked whole each time.
+    is_pairwise : bool
+        Whether a defect depends on nothing but the feature and its partner of the same layer; then
+        only pairs with a changed feature are looked at again.
+    suspects : callable or None
+        Of a kind whose defects touch what changed, and that looks far: takes context and
+        parameters, returns the rows beside which a defect may lie. Where no such row and no
+        earlier defect touches a change, nothing is looked at again.
     """
 
     name: str
@@ -156,6 +163,8 @@ class RuleKind:
     expectation: Callable[[Any, Layer], CoreExpectation] | None = None
     needs_metres: bool = False
     scopes: frozenset[Scope] = frozenset(Scope)
+    is_pairwise: bool = False
+    suspects: Callable[[Context, Any], Positions] | None = None
     needs: tuple[Need, ...] = ()
     depends_on_time: bool = False
 

@@ -13,17 +13,18 @@ _TABLE_BITS = 22
 _ONE = np.uint64(1)
 
 
-def rows_at_open_edges(geometry: Geometries) -> Positions:
-    """Return the polygons at the open edges of a coverage, sorted.
+def rows_at_open_edges(geometry: Geometries, *, or_touching: bool) -> Positions:
+    """Return the polygons with open edges in a coverage, sorted.
 
     An edge is open unless exactly two polygons have it, vertex for vertex, one on each side. So
-    each polygon beside a gap or at the outer border is there, and of two that overlap one at least;
-    and so are those that touch an open edge in a vertex only.
+    each polygon beside a gap or at the outer border is there, and of two that overlap one at least.
 
     Parameters
     ----------
     geometry : ndarray of n geometries
         Polygons; None is allowed.
+    or_touching : bool
+        Whether polygons that touch an open edge in a vertex only are returned too.
 
     Notes
     -----
@@ -38,6 +39,8 @@ def rows_at_open_edges(geometry: Geometries) -> Positions:
     edge = ((point[:-1] + point[1:]) << _ONE) | (point[:-1] < point[1:])
     is_open = is_edge & _is_among(edge >> _ONE, _unmatched(edge[is_edge]))
     at = np.flatnonzero(is_open)
+    if not or_touching:
+        return np.unique(found.row_of(at))
     ends = np.unique(np.concatenate([point[at], point[at + 1]]))
     return np.unique(found.row_of(np.flatnonzero(_is_among(point, ends))))
 

@@ -52,11 +52,24 @@ class Part:
     context: Context
     positions: Positions
 
-    def in_layer(self, defects: pd.DataFrame, owned: Positions) -> pd.DataFrame:
-        """Return the defects on owned rows (ascending), with positions in the layer."""
-        is_owned = np.zeros(len(self.positions), dtype=bool)
+    def focused(self, owned: Positions) -> "Part":
+        """Return the part with its context looking at owned rows (ascending) only."""
+        focus = np.searchsorted(self.positions, owned)
+        return replace(self, context=replace(self.context, focus=focus))
+
+    def in_layer(
+        self, defects: pd.DataFrame, owned: Positions, *, or_partner: bool = False
+    ) -> pd.DataFrame:
+        """Return the defects on owned rows (ascending), with positions in the layer.
+
+        With ``or_partner`` those whose partner is owned are returned too.
+        """
+        is_owned = np.zeros(len(self.positions) + 1, dtype=bool)  # the last stands for no partner
         is_owned[np.searchsorted(self.positions, owned)] = True
-        kept: pd.DataFrame = defects[is_owned[defects["row"].to_numpy()]]
+        is_kept = is_owned[defects["row"].to_numpy()]
+        if or_partner:
+            is_kept |= is_owned[defects["other_row"].to_numpy()]
+        kept: pd.DataFrame = defects[is_kept]
         other_row = kept["other_row"].to_numpy()
         return kept.assign(
             row=self.positions[kept["row"].to_numpy()],

@@ -72,7 +72,7 @@ def _loaded(entry: EntryPoint) -> object:
         return entry.load()
     except Exception as error:
         raise DeclarationError(
-            found=f"entry point {entry.name!r} could not be loaded: {type(error).__name__}: {error}",
+            found=f"entry point {entry.name!r} does not load: {type(error).__name__}: {error}",
             where=entry.value,
             expected="a RuleKind",
             remedy="mend the package that offers it, or remove it",

@@ -12,13 +12,16 @@ import pyarrow.compute as pc
 import shapely
 
 from cityframe.errors import IntegrityError
+from cityframe.rules.attempt import suspects_of
 from cityframe.rules.boxes import Boxes, near
 from cityframe.rules.compiled import CompiledRule
-from cityframe.rules.context import Context, Geometries, Positions
+from cityframe.rules.context import Context, Geometries, Positions, places_of
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.gathering import own_places
 from cityframe.rules.parts import Whole
 from cityframe.rules.reach import ALONE, reach_of
+
+_REACHES = (0.1, 1.0, 10.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Recheck:
         self._uid = _uids_in_order(whole.context.frame, self._layer)
         self._boxes: dict[str, Boxes] = {}
         self._due: dict[tuple[float, frozenset[str]], Positions] = {}
+        self._stirred: dict[str, Positions] = {}
         mine = since.changed.get(self._layer)
         self._changed = np.empty(0, dtype=np.int64) if mine is None else _rows(self._uid, mine)
 
@@ -86,14 +90,41 @@ class Recheck:
     def due(self, rule: CompiledRule) -> Positions:
         """Return the rows whose findings a rule with a reach has to find anew, ascending."""
         reach, layers = reach_of(rule), self._changed_layers(rule)
-        if reach is None or reach == ALONE:
+        if reach is None or reach == ALONE or rule.kind.is_pairwise:
             return self._changed
+        if rule.kind.suspects is not None:
+            return self._due_where_stirred(rule, reach)
+        return self._near_changes(_rounded(reach), layers)
+
+    def _near_changes(self, reach: float, layers: frozenset[str]) -> Positions:
+        """Return the rows that changed or lie within reach of a change, ascending."""
         if (reach, layers) not in self._due:
             rows = self._whole.rows
-            seeds = np.concatenate([np.empty((0, 4)), *map(self._changed_boxes, sorted(layers))])
-            reached = near(rows.boxes, seeds, reach * 1.001, rows.shapes)
+            reached = near(rows.boxes, self._seeds(layers), reach, rows.shapes)
             self._due[reach, layers] = np.union1d(self._changed, reached)
         return self._due[reach, layers]
+
+    def _due_where_stirred(self, rule: CompiledRule, reach: float) -> Positions:
+        """Return the rows within reach of those changes that touch a defect, or may do so."""
+        name = rule.rule.id
+        if name not in self._stirred:
+            layers, rows, contact = self._changed_layers(rule), self._whole.rows, _rounded(0.0)
+            touched = self._near_changes(contact, layers)
+            part = self._whole.part(self._whole.cut(touched, rows.boxes[touched], contact))
+            # a kind that raises is told by the jobs, over all that a change may have reached
+            suspects = suspects_of(part.focused(touched).context, rule)
+            if isinstance(suspects, str):
+                return self._near_changes(_rounded(reach), layers)
+            places = shapely.bounds(np.asarray(self._of(rule)["geometry"], dtype=object))
+            around = np.concatenate([rows.boxes[part.positions[suspects]], places.reshape(-1, 4)])
+            seeds = self._seeds(layers)
+            seeds = seeds[near(seeds, around, contact)]
+            self._stirred[name] = near(rows.boxes, seeds, reach * 1.001, rows.shapes)
+        return self._stirred[name]
+
+    def _seeds(self, layers: frozenset[str]) -> Boxes:
+        """Return where the changed features of some layers lay and where they lie."""
+        return np.concatenate([np.empty((0, 4)), *map(self._changed_boxes, sorted(layers))])
 
     def carried(self, rule: CompiledRule) -> pd.DataFrame:
         """Return the findings on rows that are not due, as defects of the present rows.
@@ -106,14 +137,19 @@ class Recheck:
             If such a finding names a partner that is gone: the kind looks beyond its reach.
         """
         found = self._of(rule)
-        row = _places(self._uid, found["uid"])
+        row = places_of(found["uid"], self._uid)
         is_kept = row >= 0
         if reach_of(rule) is not None:
             is_kept &= ~np.isin(row, self.due(rule))
         found, row = found[is_kept], row[is_kept]
         if found.empty:
             return no_defects()
-        other_row = _places(self._uid, found["partner"])
+        other_row = places_of(found["partner"], self._uid)
+        if rule.kind.is_pairwise:
+            is_kept = ~np.isin(other_row, self._changed) & (
+                (other_row >= 0) | (found["partner"] == "").to_numpy()
+            )
+            found, row, other_row = found[is_kept], row[is_kept], other_row[is_kept]
         if ((other_row < 0) & (found["partner"] != "").to_numpy()).any():
             raise IntegrityError(
                 found=f"{rule.rule.id} depends on a feature beyond its reach that is gone",
@@ -158,6 +194,11 @@ class Recheck:
         return found[is_its & (found["scope"] == rule.rule.scope.value)]
 
 
+def _rounded(reach: float) -> float:
+    """Return one of few reaches that is no smaller, so that rules can share their parts."""
+    return next((one for one in _REACHES if reach * 1.001 <= one), reach * 1.001)
+
+
 def _uids_in_order(frame: gpd.GeoDataFrame, layer: str) -> "pa.Array[Any]":
     """Return the uids of a frame, which must ascend."""
     uid = pa.array(frame["uid"], type=pa.large_string(), from_pandas=True)
@@ -176,13 +217,6 @@ def _rows(uid: "pa.Array[Any]", change: LayerChange) -> Positions:
     changed = pa.array(sorted(change.uids), type=pa.large_string())
     is_changed: Any = pc.is_in(uid, value_set=changed)
     return np.flatnonzero(is_changed.to_numpy(zero_copy_only=False))
-
-
-def _places(uid: "pa.Array[Any]", wanted: pd.Series) -> Positions:
-    """Return where features stand; -1 for those that are not there."""
-    values = pa.array(wanted, type=pa.large_string(), from_pandas=True)
-    places: Any = pc.index_in(values, value_set=uid)
-    return np.asarray(places.fill_null(-1), dtype=np.int64)
 
 
 def _unless_own(context: Context, row: Positions, places: Geometries) -> Geometries:

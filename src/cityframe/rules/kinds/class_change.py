@@ -72,7 +72,7 @@ def check(context: Context, parameters: ClassChangeParameters) -> pd.DataFrame:
     previous, column = context.previous, parameters.column
     if previous is None or column not in previous.columns:
         return no_defects()
-    place = pd.Index(previous["uid"]).get_indexer(pd.Index(context.frame["uid"]))
+    place = context.place_before
     row = np.flatnonzero(place >= 0)
     change = pd.DataFrame(
         {

@@ -22,12 +22,15 @@ from pydantic import Field
 
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
-from cityframe.rules.context import Context, Geometries, usable_geometries
+from cityframe.rules.context import Context, Geometries, Positions, usable_geometries
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import AREAS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.open_edges import rows_at_open_edges
 from cityframe.rules.words import words
+
+
+_DIGITS = 6  # of a metre: far below any survey, far above the noise of a crossing
 
 
 class GapsParameters(Parameters):
@@ -73,11 +76,18 @@ def check(context: Context, parameters: GapsParameters) -> pd.DataFrame:
     return _on_neighbours(context, gaps, parameters.min_area_m2)
 
 
+def suspects(context: Context, parameters: GapsParameters) -> Positions:
+    """Return the polygons with open edges: a gap lies between such."""
+    del parameters
+    rows = rows_at_open_edges(context.usable_geometry, or_touching=False)
+    return rows if context.focus is None else np.intersect1d(rows, context.focus)
+
+
 def _empty_holes(context: Context, parameters: GapsParameters) -> Geometries:
     """Return the wanted holes in the union of all polygons, by way of a union of few."""
     # a gap lies between polygons with open edges; their union has further holes, which others fill
     polygons = context.usable_geometry
-    holes = _holes(shapely.union_all(polygons[rows_at_open_edges(polygons)]))
+    holes = _holes(shapely.union_all(polygons[rows_at_open_edges(polygons, or_touching=True)]))
     holes = holes[_is_wanted(holes, parameters)]
     filled, _ = context.tree.query(shapely.point_on_surface(holes), predicate="intersects")
     return np.delete(holes, filled)
@@ -97,7 +107,9 @@ def _holes(covered: shapely.Geometry) -> Geometries:
     order = np.argsort(hole, kind="stable")
     owner, number = np.unique(hole[order], return_inverse=True)
     together = shapely.multipolygons(islands[island[order]], indices=number)
-    holes[owner] = shapely.difference(holes[owner], shapely.unary_union(together))
+    # one union a hole: an island in a larger hole may have this one in it
+    inside = shapely.unary_union(np.asarray(together, dtype=object)[:, np.newaxis], axis=1)
+    holes[owner] = shapely.difference(holes[owner], inside)
     return np.asarray(shapely.get_parts(holes), dtype=object)
 
 
@@ -122,8 +134,9 @@ def _parts_not_in(outside: Geometries, gaps: Geometries) -> Geometries:
 
 
 def _on_neighbours(context: Context, gaps: Geometries, limit_m2: float) -> pd.DataFrame:
-    # where a ring begins depends on what else was united
-    gaps = np.asarray(shapely.normalize(gaps), dtype=object)
+    # where a ring begins, and the last digits of a crossing, depend on what else was united
+    rounded = shapely.transform(gaps, lambda xy: np.round(xy, _DIGITS))
+    gaps = np.asarray(shapely.normalize(rounded), dtype=object)
     # the corner of a gap that two borders make where they cross lies on neither to the last digit
     gap, neighbour = context.tree.query(
         gaps, predicate="dwithin", distance=context.layer.precision_m
@@ -151,4 +164,5 @@ KIND = RuleKind(
     geometry=AREAS,
     check=check,
     needs_metres=True,
+    suspects=suspects,
 )

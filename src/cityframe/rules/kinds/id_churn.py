@@ -34,9 +34,8 @@ def check(context: Context, parameters: IdChurnParameters) -> pd.DataFrame:
     previous = context.previous
     if previous is None or previous.empty:
         return no_defects()
-    is_new = ~context.frame["uid"].isin(previous["uid"]).to_numpy()
-    is_gone = ~previous["uid"].isin(context.frame["uid"]).to_numpy()
-    churn = min(np.count_nonzero(is_new), np.count_nonzero(is_gone)) / len(previous)
+    is_new = context.place_before < 0
+    churn = min(int(np.count_nonzero(is_new)), len(context.gone)) / len(previous)
     if churn <= parameters.max_share:
         return no_defects()
     return defects(

@@ -8,7 +8,6 @@ kind: identity_loss
 ```
 """
 
-import numpy as np
 import pandas as pd
 
 from cityframe.model.change import ChangeKind
@@ -30,11 +29,11 @@ def check(context: Context, parameters: IdentityLossParameters) -> pd.DataFrame:
     previous = context.previous
     if previous is None:
         return no_defects()
-    kept = context.frame["uid"]
+    lost = context.gone
     if context.changes is not None:
         removed = context.changes["change"] == ChangeKind.REMOVED.value
-        kept = pd.concat([kept, context.changes.loc[removed, "uid"]])
-    lost = np.flatnonzero(~previous["uid"].isin(kept).to_numpy())
+        is_told = previous["uid"].iloc[lost].isin(context.changes.loc[removed, "uid"])
+        lost = lost[~is_told.to_numpy()]
     return defects(
         uid=previous["uid"].to_numpy()[lost],
         found=words(

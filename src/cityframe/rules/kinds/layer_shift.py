@@ -3,8 +3,9 @@
 Compared are the geometries under one uid. A shift is claimed when at least `share` of them moved
 the same way, within half of the median displacement, and that is `min_shift_m` or more; exchanged
 axes when at least `share` of them lie ten times nearer to their old place once x and y change
-places. With fewer than `min_features` that moved nothing is claimed. Null, empty and invalid
-geometries don't count. One finding for the layer; the place is the extent of the current release.
+places. With fewer than `min_features` that moved nothing is claimed. Null and empty geometries
+don't count, nor do invalid ones that moved. One finding for the layer; the place is the extent of
+the current release.
 
 ```yaml
 kind: layer_shift
@@ -20,7 +21,7 @@ from pydantic import Field
 
 from cityframe.core.displacement import translation
 from cityframe.model.finding import Scope
-from cityframe.rules.context import Context, Geometries, usable_geometries
+from cityframe.rules.context import Context, Geometries, geometries
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.extent import extent
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
@@ -42,18 +43,21 @@ def check(context: Context, parameters: LayerShiftParameters) -> pd.DataFrame:
     """Return one defect if the layer has shifted or its axes are exchanged."""
     if context.previous is None:
         return no_defects()
-    known = pd.Index(context.previous["uid"])
-    place = known.get_indexer(pd.Index(context.frame["uid"]))
-    after = context.usable_geometry[place >= 0]
-    before = usable_geometries(context.previous)[place[place >= 0]]
-    is_pair = ~shapely.is_missing(before) & ~shapely.is_missing(after)
-    pairs = int(np.count_nonzero(is_pair))
-    before, after = before[is_pair], after[is_pair]
-    is_moved = ~shapely.equals_identical(shapely.force_2d(before), shapely.force_2d(after))
-    moved = int(np.count_nonzero(is_moved))
-    if moved < max(parameters.min_features, parameters.share * pairs):
-        return no_defects()
+    known = np.flatnonzero(context.place_before >= 0)
+    before = geometries(context.previous)[context.place_before[known]]
+    after = context.geometry[known]
+    is_moved = ~shapely.equals_identical(before, after)
+    flat = (shapely.force_2d(before[is_moved]), shapely.force_2d(after[is_moved]))
+    is_moved[is_moved] = ~shapely.equals_identical(*flat)
+    stayed = int(
+        np.count_nonzero(~is_moved & ~shapely.is_empty(after) & ~shapely.is_missing(after))
+    )
+    # only those that moved are asked whether they are valid
+    is_moved[is_moved] = _is_usable(before[is_moved]) & _is_usable(after[is_moved])
     before, after = before[is_moved], after[is_moved]
+    pairs = stayed + len(after)
+    if len(after) < max(parameters.min_features, parameters.share * pairs):
+        return no_defects()
     found = _exchange(before, after, pairs, parameters) or _shift(before, after, pairs, parameters)
     if found is None:
         return no_defects()
@@ -65,6 +69,11 @@ def check(context: Context, parameters: LayerShiftParameters) -> pd.DataFrame:
         ),
         geometry=[extent(before)],
     )
+
+
+def _is_usable(geometry: Geometries) -> npt.NDArray[np.bool_]:
+    usable: npt.NDArray[np.bool_] = shapely.is_valid(geometry) & ~shapely.is_empty(geometry)
+    return usable
 
 
 def _exchange(

@@ -34,7 +34,7 @@ def check(context: Context, parameters: MovedTooFarParameters) -> pd.DataFrame:
     previous = context.previous
     if previous is None:
         return no_defects()
-    before = pd.Index(previous["uid"]).get_indexer(pd.Index(context.frame["uid"]))
+    before = context.place_before
     row = np.flatnonzero(before >= 0)
     path = np.stack(
         [

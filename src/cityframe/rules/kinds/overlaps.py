@@ -58,6 +58,7 @@ KIND = RuleKind(
     measure=iso_measure("11"),
     params=OverlapsParameters,
     reach="neighbourhood",
+    is_pairwise=True,
     geometry=AREAS,
     check=check,
     needs_metres=True,

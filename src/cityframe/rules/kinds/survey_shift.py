@@ -63,7 +63,7 @@ def check(context: Context, parameters: SurveyShiftParameters) -> pd.DataFrame:
     previous = context.previous
     if previous is None:
         return no_defects()
-    before = pd.Index(previous["uid"]).get_indexer(pd.Index(context.frame["uid"]))
+    before = context.place_before
     was = usable_geometries(previous)
     row = context.usable[before[context.usable] >= 0]
     row = row[~shapely.is_missing(was[before[row]])]

@@ -45,10 +45,11 @@ def check(context: Context, parameters: UnmatchedVerticesParameters) -> pd.DataF
     """Return the features that lack a vertex, one defect a vertex."""
     loose = _without_match(context)
     vertex, owner = _ends(loose)
-    found, segment = shapely.STRtree(loose.lines).query(
+    lacking = loose if context.focus is None else loose[np.isin(loose.row, context.focus)]
+    found, segment = shapely.STRtree(lacking.lines).query(
         vertex, predicate="dwithin", distance=parameters.tolerance_m
     )
-    near = pd.DataFrame({"vertex": found, "row": loose.row[segment]})
+    near = pd.DataFrame({"vertex": found, "row": lacking.row[segment]})
     near = near[owner[found] != near["row"]].drop_duplicates().sort_values(["row", "vertex"])
     point, row = vertex[near["vertex"]], near["row"].to_numpy(dtype=np.int64)
     lacks = ~shapely.dwithin(point, _vertices_of(context, row), parameters.tolerance_m)
