@@ -56,7 +56,7 @@ def check(context: Context, parameters: CoveredByParameters) -> pd.DataFrame:
     row, beyond = row[is_outside], beyond[is_outside]
     return defects(
         row=row,
-        found=sized("{size} outside", "{size} 在外", beyond),
+        found=sized("{size} outside", "超出范围的部分：{size}", beyond),
         expected=words(f"inside {parameters.layer}", f"位于 {parameters.layer} 之内"),
         geometry=beyond,
     )

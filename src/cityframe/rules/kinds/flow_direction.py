@@ -93,7 +93,7 @@ def check(context: Context, parameters: FlowDirectionParameters) -> pd.DataFrame
             defects(
                 row=of.row[flow.arc[is_reversed]],
                 found=words("flows against the lines at both ends", "流向与两端相接的线相反"),
-                expected=words("the other direction", "流向相反"),
+                expected=words("the other direction", "流向与两端相接的线一致"),
                 geometry=of.lines[flow.arc[is_reversed]],
             ),
             defects(
