@@ -18,10 +18,20 @@ from cityframe.rules.cases import Case, read_cases
 CASES = Path(__file__).parents[1] / "cases" / "rules"
 
 
+@cache
+def _cases(kind: str) -> list[Case]:
+    """Read the cases of a kind once a process; nothing changes a frame."""
+    return read_cases(CASES / f"{kind}.yaml")
+
+
+def _kinds() -> list[str]:
+    return sorted(path.stem for path in CASES.glob("*.yaml"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each case of each file to the tests that take a ``case``."""
     if "case" in metafunc.fixturenames:
-        cases = [case for path in sorted(CASES.glob("*.yaml")) for case in read_cases(path)]
+        cases = [case for kind in _kinds() for case in _cases(kind)]
         metafunc.parametrize("case", cases, ids=[f"{one.kind}: {one.title}" for one in cases])
 
 
@@ -43,16 +53,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line(kind, sown, found, f"{found / sown:.3f}", alarms))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def case_files() -> dict[str, list[Case]]:
     """Return the cases of each kind."""
-    return {path.stem: read_cases(path) for path in sorted(CASES.glob("*.yaml"))}
+    return {kind: _cases(kind) for kind in _kinds()}
 
 
 @pytest.fixture(scope="session")
 def cases_of() -> Callable[[str], list[Case]]:
-    """Return the function that reads the cases of one kind, once."""
-    return cache(lambda kind: read_cases(CASES / f"{kind}.yaml"))
+    """Return the function that reads the cases of one kind."""
+    return _cases
 
 
 @pytest.fixture(scope="session")
