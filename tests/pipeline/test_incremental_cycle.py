@@ -154,9 +154,15 @@ def _lost_check(town: Any) -> None:
     shutil.rmtree(town.city.cycle_folder("monthly-0001") / "candidate")
 
 
+def _edited_findings(town: Any) -> None:
+    folder = town.city.cycle_folder("monthly-0001") / "candidate"
+    (folder / "parcels.findings.parquet").unlink()
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
+        (_edited_findings, "the findings of monthly-0001 are not those that its check left"),
         (_prune, "the findings of monthly-0001 were pruned"),
         (_other_rules, "rules, contracts or program have changed"),
         (_other_contract, "rules, contracts or program have changed"),

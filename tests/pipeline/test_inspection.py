@@ -175,6 +175,8 @@ def test_approval_scores_the_recorded_worksheets_again(town, cycle, inspect):
     severe.set_geometry("geometry", crs=place.crs).to_parquet(check)
     with pytest.raises(GateClosedError, match="process-check passed, and by the check of now"):
         require_inspected(town.city, cycle)
+    with pytest.raises(GateClosedError, match="findings or report are not those"):
+        approve(town.city, cycle, who="li", why="fine")
 
 
 def test_approval_notices_a_worksheet_that_was_edited_afterwards(town, cycle, inspect):

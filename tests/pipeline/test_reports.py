@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from cityframe.errors import DeclarationError
+from cityframe.pipeline.delivery_report import answers_for
 from cityframe.pipeline.report_export import (
     export_delivery_report,
     export_report,
@@ -61,6 +62,20 @@ def test_delivery_report_has_its_own_findings_and_fates_only(troubled, tmp_path)
     assert {row["来源编号 Source key"] for row in missing} == {"P001", "P002"}
     overlaps = [row for row in rows if row["规则 Rule"].startswith("不得重叠")]
     assert overlaps, "a candidate's findings stand in the report of the delivery to blame"
+
+
+@pytest.mark.parametrize(
+    ("delivery", "answered"),
+    [
+        ("cadastre.c", {"cadastre.a", "cadastre.c"}),  # a was taken in by a cycle before
+        ("cadastre.b", {"cadastre.b"}),
+        ("registry.d", {"registry.d"}),
+    ],
+)
+def test_the_newest_delivery_answers_for_those_before(delivery, answered):
+    answers = answers_for(delivery, ["cadastre.b", "registry.d", "cadastre.c"])
+    every = ["cadastre.a", "cadastre.b", "cadastre.c", "registry.d"]
+    assert {one for one in every if answers(one)} == answered
 
 
 def test_delivery_that_no_cycle_took_in_has_no_report(troubled, tmp_path):

@@ -7,11 +7,13 @@
     where the rules, the contracts or the program     newest release is checked again, and the
     are others than then                              findings of the rest are kept
     where the findings of then were pruned
+    or are not those that the check left
     where the newest release is not what was
     checked (roll-back, redaction, moved)
     where so many cycles in a row were incremental
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +83,12 @@ def conditions(city: City) -> dict[str, Any]:
     }
 
 
+def findings_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file with findings of a candidate, by its name."""
+    paths = sorted(folder.glob("*.findings.parquet"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
 def check_basis(city: City, candidate: Candidate, check_file: str, full_every: int) -> CheckBasis:
     """Say how far the check of a candidate must go.
 
@@ -106,6 +114,12 @@ def check_basis(city: City, candidate: Candidate, check_file: str, full_every: i
         why = Title(f"{current.cycle} 的问题已清理", f"the findings of {current.cycle} were pruned")
         return CheckBasis(FULL, why)
     base, data = read_candidate(folder), json.loads(path.read_text(encoding="utf-8"))
+    if data.get("findings") != findings_digests(folder):
+        why = Title(
+            f"{current.cycle} 的问题文件与其检查不符",
+            f"the findings of {current.cycle} are not those that its check left",
+        )
+        return CheckBasis(FULL, why)
     is_released = base.digest == current.evidence.get("candidate_digest")
     if not is_released or base.parent != current.number - 1:
         return CheckBasis(FULL, _by_no_check(current.number))

@@ -1,5 +1,6 @@
 """The report of one delivery, for the supplier: what it must mend, and what became of it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,11 +46,13 @@ def write_delivery_report(city: City, delivery: str, folder: Path) -> tuple[str,
         If the cycle is not checked yet.
     """
     cycle = _cycle_of(city, delivery)
-    account = next(one for one in accounts(city, cycle) if one.delivery == delivery)
+    taken = tuple(accounts(city, cycle))
+    account = next(one for one in taken if one.delivery == delivery)
+    mine = answers_for(delivery, [one.delivery for one in taken])
     findings = {
         layer: frame
         for layer, every in listed_findings(city, cycle).items()
-        if len(frame := every[_concerns(every, delivery)])
+        if len(frame := every[every["delivery"].map(mine).astype(bool)])
     }
     files = write_report(
         folder,
@@ -80,11 +83,19 @@ def _cycle_of(city: City, delivery: str) -> str:
     )
 
 
-def _concerns(findings: gpd.GeoDataFrame, delivery: str) -> gpd.GeoSeries:
-    # what is fixed was brought by an older delivery of the same source
-    is_fixed = findings["state"] == FindingState.FIXED if "state" in findings else False
-    same_source = findings["delivery"].map(source_of) == source_of(delivery)
-    return (findings["delivery"] == delivery) | (is_fixed & same_source)
+def answers_for(delivery: str, taken: list[str]) -> Callable[[str], bool]:
+    """Return what says whether a delivery answers for the findings of another one.
+
+    The newest delivery of a source in a cycle answers for those of before: what they brought and
+    it has not mended, and what it fixed.
+    """
+    source = source_of(delivery)
+    of_source = [one for one in taken if source_of(one) == source]
+    is_newest = of_source[-1] == delivery
+    others = set(of_source) - {delivery}
+    return lambda one: (
+        one == delivery or (is_newest and source_of(one) == source and one not in others)
+    )
 
 
 def _report(whole: Report, account: Account, findings: dict[str, gpd.GeoDataFrame]) -> Report:

@@ -6,6 +6,7 @@ from pathlib import Path
 from cityframe.errors import DeclarationError, GateClosedError
 from cityframe.model.cycle import CycleState
 from cityframe.model.report import Decision
+from cityframe.pipeline.check_basis import findings_digests
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.inspection import require_inspected
 from cityframe.pipeline.plan import cycle_state, read_plan
@@ -105,19 +106,21 @@ def _require_as_reviewed(city: City, cycle: str) -> None:
     if not is_as_reviewed(city, cycle):
         raise GateClosedError(
             where=f"cycle {cycle}",
-            found="candidate, check or report are not those that were put in review",
+            found="candidate, check, findings or report are not those that were put in review",
             remedy="run the cycle again and look at the new report",
         )
 
 
 def is_as_reviewed(city: City, cycle: str) -> bool:
-    """Tell whether candidate, check and report are those that were put in review."""
+    """Tell whether candidate, check, findings and report are those that were put in review."""
     reviewed = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
     if reviewed is None:
         return False
     # reviews of before waivers don't name the check
     said = {"check_digest": _sha256(_check_file(city, cycle)), **reviewed.body}
-    return said == _present(city, cycle)
+    found = check_results(city, cycle).findings
+    is_found = found is None or found == findings_digests(_check_file(city, cycle).parent)
+    return is_found and said == _present(city, cycle)
 
 
 def _present(city: City, cycle: str) -> dict[str, str]:

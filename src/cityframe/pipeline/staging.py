@@ -18,7 +18,13 @@ from cityframe.model.report import RuleResult
 from cityframe.model.text import Title
 from cityframe.pipeline.accounts import accounts, changes_in_order, results_from
 from cityframe.pipeline.blame import with_blame
-from cityframe.pipeline.check_basis import FULL, CheckBasis, check_basis, conditions
+from cityframe.pipeline.check_basis import (
+    FULL,
+    CheckBasis,
+    check_basis,
+    conditions,
+    findings_digests,
+)
 from cityframe.pipeline.city import City, now, replaced_whole
 from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.features import features_of_findings
@@ -62,6 +68,8 @@ class CandidateCheck:
         Those that stood for findings of the candidate.
     void_waivers : mapping of str to str
         Those whose finding is met again and stays open, and why.
+    findings : mapping of str to str or None
+        SHA-256 of each file with findings, by its name; None of a check by an older program.
     """
 
     results: tuple[RuleResult, ...]
@@ -71,6 +79,7 @@ class CandidateCheck:
     why: Title
     waivers: tuple[str, ...]
     void_waivers: Mapping[str, str]
+    findings: Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,7 @@ def check_candidate(city: City, cycle: str) -> None:
         "why": asdict(check.basis.why),
         "since_full": check.basis.since_full,
         "conditions": conditions(city),
+        "findings": findings_digests(candidate.folder),
         "waivers": sorted({name for checked in found for name in checked.standing_waivers}),
         "void_waivers": {name: why for one in found for name, why in one.void_waivers.items()},
     }
@@ -225,6 +235,7 @@ def check_results(city: City, cycle: str) -> CandidateCheck:
         why=Title(**data.get("why", {"zh": "", "en": ""})),
         waivers=tuple(data.get("waivers", ())),
         void_waivers=data.get("void_waivers", {}),
+        findings=data.get("findings"),
     )
 
 
