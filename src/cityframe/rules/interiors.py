@@ -4,6 +4,7 @@ import numpy as np
 import shapely
 
 from cityframe.rules.context import Context, Positions
+from cityframe.rules.crowds import require_no_crowd
 
 _FEW = 0.5
 """Below this share of rows in focus, each is compared with its neighbours and no edge matched."""
@@ -37,6 +38,7 @@ def _pairs_of(context: Context, candidates: Positions) -> Positions:
     cut them.
     """
     geometry = context.geometry
+    require_no_crowd(geometry[candidates])
     found, met = context.tree.query(geometry[candidates])
     one = candidates[found]
     pairs = np.stack([np.minimum(one, met), np.maximum(one, met)], axis=1)

@@ -30,6 +30,7 @@ from pydantic import Field
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
+from cityframe.rules.crowds import require_no_crowd
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import ANY_TYPE, LINES, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
@@ -77,6 +78,7 @@ def check(context: Context, parameters: CrossingsParameters) -> pd.DataFrame:
 
 def _meeting(context: Context, parameters: CrossingsParameters) -> tuple[Positions, Positions]:
     """Return the pairs that may meet without a node: left < right, sorted."""
+    require_no_crowd(context.usable_geometry)
     found, right = context.tree.query(context.geometry[context.usable])
     left = context.usable[found]
     is_first = left < right

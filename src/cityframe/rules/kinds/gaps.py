@@ -29,7 +29,6 @@ from cityframe.rules.measures import iso_measure
 from cityframe.rules.open_edges import rows_at_open_edges
 from cityframe.rules.words import words
 
-
 _DIGITS = 6  # of a metre: far below any survey, far above the noise of a crossing
 
 

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
+from cityframe.rules.crowds import require_no_crowd
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import ANY_TYPE, AREAS, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
@@ -108,6 +109,7 @@ def _alike(
     low_x, low_y, high_x, high_y = shapely.bounds(context.geometry[rows]).T
     step = parameters.tolerance_m
     extent = shapely.box(low_x - step, low_y - step, high_x + step, high_y + step)
+    require_no_crowd(context.usable_geometry)
     found, right = context.tree.query(extent)
     left = rows[found]
     is_alike = (left < right) & (group[left] == group[right])

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
+from cityframe.rules.crowds import require_no_crowd
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
@@ -73,6 +74,7 @@ def _near(context: Context, distance_m: float) -> tuple[Positions, Positions]:
     extent = shapely.box(
         low_x - distance_m, low_y - distance_m, high_x + distance_m, high_y + distance_m
     )
+    require_no_crowd(context.usable_geometry)
     found, right = context.tree.query(extent)
     left = context.usable[found]
     is_first = left < right
