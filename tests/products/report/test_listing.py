@@ -7,7 +7,7 @@ import shapely
 from cityframe.core.findings import findings_frame
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import DefectClass, Gate, Scope
-from cityframe.products.report.listing import finding_totals, list_findings
+from cityframe.products.report.listing import finding_totals, list_findings, source_titles
 
 CRS = "EPSG:4547"
 
@@ -115,3 +115,10 @@ def test_place_in_another_crs_than_its_layer_is_refused(sample):
     moved = gpd.GeoDataFrame(frame).set_crs("EPSG:4526", allow_override=True)
     with pytest.raises(DeclarationError, match="EPSG:4526, expected EPSG:4547"):
         list_findings({"one": moved}, sample.layers)
+
+
+def test_a_delivery_older_than_the_report_has_its_sources_title(sample):
+    one = sample.report.deliveries[0]
+    older = f"{one.delivery.source}.0123456789abcdef"
+    found = source_titles(sample.report, [one.delivery.id, older, "nobody.0123"])
+    assert found == {one.delivery.id: one.source_title, older: one.source_title}

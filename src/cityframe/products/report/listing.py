@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -14,6 +14,8 @@ import shapely
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import FINDING_COLUMNS, DefectClass, FindingState, Gate
 from cityframe.model.layer import Layer
+from cityframe.model.report import Report
+from cityframe.model.text import Title
 from cityframe.products.report.columns import GeometryArray, finite
 from cityframe.products.report.document import FindingTotals
 
@@ -169,3 +171,17 @@ def _digest(listing: Listing) -> str:
         digest.update(wkb or b"")
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def source_titles(report: Report, deliveries: Iterable[str]) -> dict[str, Title]:
+    """Return the title of the source of each delivery, as far as the report knows it.
+
+    Parameters
+    ----------
+    deliveries : iterable of str
+        Ids; those of older deliveries begin with the name of their source.
+    """
+    by_id = {one.delivery.id: one.source_title for one in report.deliveries}
+    by_source = {one.delivery.source: one.source_title for one in report.deliveries}
+    titles = {one: by_id.get(one, by_source.get(one.rpartition(".")[0])) for one in deliveries}
+    return {one: title for one, title in titles.items() if title is not None}

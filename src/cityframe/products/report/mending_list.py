@@ -13,7 +13,7 @@ from cityframe.model.report import Report
 from cityframe.model.text import Title
 from cityframe.products.report.columns import GeometryArray
 from cityframe.products.report.field_titles import FIELD_TITLES, GATES, STATES, both
-from cityframe.products.report.listing import Listing
+from cityframe.products.report.listing import Listing, source_titles
 
 # spreadsheets take full-width signs for the same
 _FORMULA = r"^\s*[=+\-@＝＋－＠]|^[\t\r\n]"
@@ -32,7 +32,7 @@ def mending_csv(listing: Listing, report: Report, layers: Mapping[str, Layer]) -
     table = listing.table.loc[kept].reset_index(drop=True)
     titles = {name: layer.title for name, layer in layers.items()}
     rules = {one.rule: one.title for one in report.results}
-    sources = {one.delivery.id: one.source_title for one in report.deliveries}
+    sources = source_titles(report, table["delivery"].unique())
     place = _coordinates(listing.geometry[kept], table["crs"])
     columns = {
         "缺陷类别 Defect class": table["defect_class"],

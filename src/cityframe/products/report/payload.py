@@ -30,7 +30,7 @@ from cityframe.products.report.feature_columns import (
     distinct_features,
     feature_columns,
 )
-from cityframe.products.report.listing import Listing
+from cityframe.products.report.listing import Listing, source_titles
 from cityframe.products.report.packing import packed
 
 Language = Literal["zh", "en"]
@@ -137,7 +137,7 @@ def page_json(
     """Return the page's small data in one language as JSON that is safe in a ``script`` element."""
     results = {result.rule: result for result in report.results}
     titles = {one.layer: one.title for one in report.changes}
-    sources = {one.delivery.id: one.source_title for one in report.deliveries}
+    sources = source_titles(report, data.deliveries)
     plain = {
         "language": language,
         "words": dict(words),
