@@ -18,7 +18,7 @@ from cityframe.rules.expectations import (
     count_expectation,
     validate,
 )
-from cityframe.rules.moments import plain_times
+from cityframe.rules.plain_columns import plain_column
 from cityframe.rules.values import quoted
 
 
@@ -29,7 +29,7 @@ def validate_attempts(
     tried = [attempt for attempt in attempts if not attempt.message]
     counted = [attempt for attempt in tried if attempt.expectation is None]
     columns = {
-        column: plain_times(context.frame[column].reset_index(drop=True))
+        column: plain_column(context.frame[column].reset_index(drop=True))
         for attempt in tried
         if attempt.expectation is not None
         for column in attempt.compiled.parameters.needed_columns(context.layer)

@@ -157,7 +157,9 @@ def _partner(context: Context, rows: pd.DataFrame) -> pd.Series:
     """Return the identity of the second feature that fails."""
     other_row = rows["other_row"].to_numpy()
     names = pd.Series("", index=rows.index, dtype="str")
-    names[other_row >= 0] = context.ids[other_row[other_row >= 0]]
+    has_partner = other_row >= 0
+    if has_partner.any():
+        names[has_partner] = context.ids[other_row[has_partner]]
     return names
 
 

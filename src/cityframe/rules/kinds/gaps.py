@@ -86,19 +86,25 @@ def _empty_holes(context: Context, parameters: GapsParameters) -> Geometries:
     """Return the wanted holes in the union of all polygons, by way of a union of few."""
     # a gap lies between polygons with open edges; their union has further holes, which others fill
     polygons = context.usable_geometry
-    holes = _holes(shapely.union_all(polygons[rows_at_open_edges(polygons, or_touching=True)]))
+    united = shapely.union_all(polygons[rows_at_open_edges(polygons, or_touching=True)])
+    holes = _holes(united, parameters.max_extent_m)
     holes = holes[_is_wanted(holes, parameters)]
     filled, _ = context.tree.query(shapely.point_on_surface(holes), predicate="intersects")
     return np.delete(holes, filled)
 
 
-def _holes(covered: shapely.Geometry) -> Geometries:
-    """Return the holes of a union as polygons, without the islands in them."""
+def _holes(covered: shapely.Geometry, max_extent_m: float | None = None) -> Geometries:
+    """Return the holes of a union as polygons, without the islands in them.
+
+    Holes with a longer diagonal of the bounding box than ``max_extent_m`` are left out.
+    """
     rings, part = shapely.get_rings(shapely.get_parts(covered), return_index=True)
     is_hole = np.zeros(len(rings), dtype=bool)
     is_hole[1:] = part[1:] == part[:-1]
-    holes = np.asarray(shapely.polygons(rings[is_hole]), dtype=object)
     islands = np.asarray(shapely.polygons(rings[~is_hole]), dtype=object)
+    if max_extent_m is not None:
+        is_hole &= _extent_m(rings) <= max_extent_m
+    holes = np.asarray(shapely.polygons(rings[is_hole]), dtype=object)
     # asked of the islands: a large hole that asks would be compared with each of them
     island, hole = shapely.STRtree(holes).query(islands, predicate="covered_by")
     if not len(hole):
@@ -119,10 +125,14 @@ def _is_wanted(gaps: Geometries, parameters: GapsParameters) -> npt.NDArray[np.b
     if parameters.max_area_m2 is not None:
         wanted &= area_m2 <= parameters.max_area_m2
     if parameters.max_extent_m is not None:
-        bounds = shapely.bounds(gaps)
-        extent_m = np.hypot(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-        wanted &= extent_m <= parameters.max_extent_m
+        wanted &= _extent_m(gaps) <= parameters.max_extent_m
     return wanted
+
+
+def _extent_m(shapes: Geometries) -> npt.NDArray[np.float64]:
+    """Return the diagonals of the bounding boxes."""
+    bounds = shapely.bounds(shapes)
+    return np.hypot(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
 
 
 def _parts_not_in(outside: Geometries, gaps: Geometries) -> Geometries:
