@@ -81,14 +81,18 @@ class Grid:
             return self.squares(value)
         if key == "points":
             return shapely.MultiPoint(self.middles(value))
-        one, many = {
+        shapes: dict[str, tuple[Any, Any]] = {
             "line": (shapely.LineString, shapely.MultiLineString),
             "ring": (shapely.Polygon, shapely.MultiPolygon),
             "point": (shapely.Point, shapely.MultiPoint),
-        }[key]
-        if isinstance(value, list):
-            return many([one(self._places(key, names)) for names in value])
-        return one(self._places(key, value))
+        }
+        one, many = shapes[key]
+        drawn: shapely.Geometry = (
+            many([one(self._places(key, names)) for names in value])
+            if isinstance(value, list)
+            else one(self._places(key, value))
+        )
+        return drawn
 
     def _places(self, key: str, names: str) -> Any:
         return self.middles(names)[0] if key == "point" else self.middles(names)
