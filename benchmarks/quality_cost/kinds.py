@@ -11,12 +11,12 @@ import shapely
 from store_cost.measure import Meter
 
 from cityframe.config.rule import Rule
-from cityframe.rules.attempt import Attempt
+from cityframe.rules.checking.attempt import Attempt
+from cityframe.rules.checking.execution import Threads
+from cityframe.rules.checking.gathering import gather
+from cityframe.rules.checking.running import try_rules
 from cityframe.rules.compiled import CompiledRule, compile_rules
 from cityframe.rules.context import Context
-from cityframe.rules.execution import Threads
-from cityframe.rules.gathering import gather
-from cityframe.rules.running import try_rules
 from quality_cost.city import City, city
 
 Geometries = npt.NDArray[np.object_]

@@ -13,9 +13,9 @@ from cityframe.config.rule import Rule
 from cityframe.config.rule_set import Include, resolved
 from cityframe.model.finding import Scope
 from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.checking.execution import Threads
+from cityframe.rules.checking.since import LayerChange, Since
 from cityframe.rules.compiled import CompiledRules, compile_rules
-from cityframe.rules.execution import Threads
-from cityframe.rules.since import LayerChange, Since
 from quality_cost.city import USES, City, city
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -14,10 +14,10 @@ from store_cost.measure import Meter, run
 
 from cityframe.model.finding import Scope
 from cityframe.rules.check import check_layer
+from cityframe.rules.checking.execution import Threads
+from cityframe.rules.checking.row_source import GeoParquetRows
+from cityframe.rules.checking.tile_check import check_tiles
 from cityframe.rules.compiled import CompiledRules, compile_rules
-from cityframe.rules.execution import Threads
-from cityframe.rules.row_source import GeoParquetRows
-from cityframe.rules.tile_check import check_tiles
 from quality_cost.city import CELL_M, City, city
 from quality_cost.layers import AS_OF, default_rules
 from quality_cost.lines import Line

@@ -95,7 +95,10 @@ def test_a_severe_defect_fails_the_stage_and_holds_the_approval(town, cycle, ins
     done = inspect(Stage.PROCESS_CHECK, "zhang", A=1)
     assert not done.is_passed
     assert len(done.failed) == 1
-    with pytest.raises(GateClosedError, match="process-check failed: parcels e"):
+    with pytest.raises(
+        GateClosedError,
+        match=r"process-check failed: parcels e\S+ \(class-a, element:completeness\)",
+    ):
         approve(town.city, cycle, who="li", why="fine")
     with pytest.raises(GateClosedError, match="before process-check has passed"):
         plan_inspection(town.city, cycle, Stage.FINAL_CHECK, who="wang")

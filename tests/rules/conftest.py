@@ -11,9 +11,9 @@ import pytest
 
 from cityframe.config.rule import Rule
 from cityframe.model.layer import Layer
-from cityframe.rules.case_grid import Grid
-from cityframe.rules.case_material import make_frame, make_layer, make_rule
-from cityframe.rules.cases import Case, read_cases
+from cityframe.rules.proving.case_grid import Grid
+from cityframe.rules.proving.case_material import make_frame, make_layer, make_rule
+from cityframe.rules.proving.cases import Case, read_cases
 
 CASES = Path(__file__).parents[1] / "cases" / "rules"
 

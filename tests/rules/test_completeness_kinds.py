@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from scipy.stats import binomtest
 
 from cityframe.rules.context import Context
+from cityframe.rules.geometry.middles import middles
 from cityframe.rules.kinds.sampled_misclassification import confidence_interval
-from cityframe.rules.middles import middles
 from cityframe.rules.names import folded_names, name_similarity
 from cityframe.rules.registry import rule_kinds
 

@@ -14,11 +14,11 @@ from cityframe.errors import DeclarationError
 from cityframe.model.finding import Gate
 from cityframe.model.layer import GeometryType
 from cityframe.rules import registry
-from cityframe.rules.cases import read_cases
 from cityframe.rules.conformance import Sowing, conform
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import own_measure
+from cityframe.rules.proving.cases import read_cases
 from cityframe.rules.words import words
 
 PAGE = """A roof is large enough.

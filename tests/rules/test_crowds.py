@@ -7,10 +7,10 @@ import shapely
 
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleStatus
-from cityframe.rules import crowds
 from cityframe.rules.check import check_layer
 from cityframe.rules.compiled import compile_rules
-from cityframe.rules.crowds import require_no_crowd
+from cityframe.rules.geometry import crowds
+from cityframe.rules.geometry.crowds import require_no_crowd
 
 
 def test_a_crowd_on_one_spot_is_refused_with_its_place(monkeypatch):

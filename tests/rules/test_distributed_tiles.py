@@ -12,12 +12,12 @@ import pytest
 import shapely
 
 from cityframe.errors import DeclarationError
+from cityframe.rules.checking.distributed_tiles import Cluster
+from cityframe.rules.checking.execution import Threads
+from cityframe.rules.checking.gathering import gather
+from cityframe.rules.checking.running import try_rules
 from cityframe.rules.compiled import compile_rules
 from cityframe.rules.context import Context
-from cityframe.rules.distributed_tiles import Cluster
-from cityframe.rules.execution import Threads
-from cityframe.rules.gathering import gather
-from cityframe.rules.running import try_rules
 
 distributed = pytest.importorskip("distributed")
 

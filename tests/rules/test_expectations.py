@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from cityframe.errors import IntegrityError
+from cityframe.rules.checking.expectations import Planned, count_expectation, validate
 from cityframe.rules.compiled import compile_rules
-from cityframe.rules.expectations import Planned, count_expectation, validate
 from cityframe.rules.kind import CoreExpectation
 
 

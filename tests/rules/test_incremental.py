@@ -22,15 +22,15 @@ from cityframe.core.frames import with_column_types
 from cityframe.errors import IntegrityError
 from cityframe.model.finding import Scope
 from cityframe.model.layer import GeometryType, Layer
-from cityframe.rules.attempt import Attempt
 from cityframe.rules.check import check_layer
+from cityframe.rules.checking.attempt import Attempt
+from cityframe.rules.checking.execution import Threads
+from cityframe.rules.checking.gathering import gather
+from cityframe.rules.checking.running import try_rules
+from cityframe.rules.checking.since import LayerChange, Since
 from cityframe.rules.compiled import CompiledRules, compile_rules
 from cityframe.rules.context import Context, geometries
-from cityframe.rules.execution import Threads
-from cityframe.rules.gathering import gather
 from cityframe.rules.registry import rule_kinds
-from cityframe.rules.running import try_rules
-from cityframe.rules.since import LayerChange, Since
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 WHOLE = Threads(workers=1, tile_rows=1_000_000)

@@ -6,7 +6,7 @@ import geopandas as gpd
 import shapely
 
 from cityframe.rules.context import Context
-from cityframe.rules.interiors import overlapping_pairs
+from cityframe.rules.geometry.interiors import overlapping_pairs
 
 
 def test_a_polygon_whose_every_edge_is_matched_inside_a_larger_one_is_found(layer_of):

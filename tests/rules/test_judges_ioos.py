@@ -28,8 +28,8 @@ from cityframe.rules.kinds import (
     time_gap,
     value_spike,
 )
-from cityframe.rules.qartod import SUSPECT
-from cityframe.rules.series import series_of
+from cityframe.rules.observed.qartod import SUSPECT
+from cityframe.rules.observed.series import series_of
 
 COLUMNS = {"stream": "stream", "time": "time", "value": "value"}
 LEVEL = "sea_surface_height_above_sea_level"

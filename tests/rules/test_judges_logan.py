@@ -21,8 +21,8 @@ import pytest
 
 from cityframe.rules.context import Context
 from cityframe.rules.kinds import flat_line, gross_range, value_spike
-from cityframe.rules.qartod import SUSPECT
-from cityframe.rules.series import series_of
+from cityframe.rules.observed.qartod import SUSPECT
+from cityframe.rules.observed.series import series_of
 
 CUT = np.datetime64("2019-06-01")
 WRONG = (1, 2)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityframe.rules.context import Context
+from cityframe.rules.geometry.vertices import vertices
 from cityframe.rules.registry import rule_kinds
-from cityframe.rules.vertices import vertices
 
 BOXES = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 3), st.integers(1, 3)),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cityframe.rules.context import Context
-from cityframe.rules.network import SNAP_STEPS, network
+from cityframe.rules.geometry.network import SNAP_STEPS, network
 from cityframe.rules.registry import rule_kinds
 
 CORNER = st.tuples(st.integers(0, 5), st.integers(0, 5))

@@ -10,8 +10,8 @@ import pytest
 
 from cityframe.model.finding import Scope
 from cityframe.rules.check import check_layer
+from cityframe.rules.checking.execution import Threads
 from cityframe.rules.compiled import compile_rules
-from cityframe.rules.execution import Threads
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ATTRIBUTES = {"name": "string", "storeys": "integer"}

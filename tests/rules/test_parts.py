@@ -9,11 +9,11 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityframe.rules.boxes import near, outline, tiles
+from cityframe.rules.checking.boxes import near, outline, tiles
+from cityframe.rules.checking.parts import Part, Whole
+from cityframe.rules.checking.row_source import FrameRows
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
-from cityframe.rules.parts import Part, Whole
-from cityframe.rules.row_source import FrameRows
 from cityframe.rules.shared_property import shared_property
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

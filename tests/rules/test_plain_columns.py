@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cityframe.rules.plain_columns import plain_column
+from cityframe.rules.checking.plain_columns import plain_column
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from scipy.interpolate import LinearNDInterpolator
 
 from cityframe.rules.context import Context
-from cityframe.rules.control_points import ControlParameters, residuals
+from cityframe.rules.geometry.control_points import ControlParameters, residuals
+from cityframe.rules.geometry.mean_error import MeanErrorParameters, kept_errors, mean_error
 from cityframe.rules.kinds import height_against_terrain
-from cityframe.rules.mean_error import MeanErrorParameters, kept_errors, mean_error
 from cityframe.rules.registry import rule_kinds
 
 PLACES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8, unique=True)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from cityframe.config.scoring import Sampling
 from cityframe.errors import DeclarationError
-from cityframe.rules.sampling import draw_lots, sample_size
+from cityframe.rules.acceptance.sampling import draw_lots, sample_size
 
 PLAN = Sampling(
     source="test",

@@ -12,10 +12,10 @@ from cityframe.errors import DeclarationError
 from cityframe.model.finding import DefectClass, Gate, Measure, Scope
 from cityframe.model.report import RuleResult, RuleStatus
 from cityframe.model.text import Title
+from cityframe.rules.acceptance.score_units import UNPLACED, unit_names
+from cityframe.rules.acceptance.scoring import batch_score, element_of, require_scored, unit_scores
 from cityframe.rules.compiled import compile_rules
 from cityframe.rules.registry import rule_kinds
-from cityframe.rules.score_units import UNPLACED, unit_names
-from cityframe.rules.scoring import batch_score, element_of, require_scored, unit_scores
 
 FOLDER = Path(__file__).parents[2] / "quality_rules" / "scoring"
 

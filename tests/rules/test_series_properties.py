@@ -13,9 +13,9 @@ from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 from cityframe.model.text import Title
 from cityframe.rules.context import Context
 from cityframe.rules.kinds import flat_line, rate_of_change, time_gap, value_spike
-from cityframe.rules.qartod import FAIL, SUSPECT
-from cityframe.rules.runs import runs
-from cityframe.rules.series import series_of
+from cityframe.rules.observed.qartod import FAIL, SUSPECT
+from cityframe.rules.observed.runs import runs
+from cityframe.rules.observed.series import series_of
 
 TYPES = {
     "stream": AttributeType.STRING, "time": AttributeType.DATETIME, "value": AttributeType.REAL,

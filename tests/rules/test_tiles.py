@@ -16,11 +16,11 @@ from cityframe.model.finding import Scope
 from cityframe.model.report import RuleStatus
 from cityframe.rules import compiled as compiled_module
 from cityframe.rules.check import check_layer
+from cityframe.rules.checking.execution import Threads, cores
+from cityframe.rules.checking.row_source import FrameRows, GeoParquetRows
+from cityframe.rules.checking.tile_check import check_tiles
 from cityframe.rules.compiled import compile_rules
-from cityframe.rules.execution import Threads, cores
 from cityframe.rules.registry import rule_kinds
-from cityframe.rules.row_source import FrameRows, GeoParquetRows
-from cityframe.rules.tile_check import check_tiles
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 SIDE = 12

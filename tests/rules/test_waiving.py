@@ -11,13 +11,13 @@ import shapely
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleStatus
 from cityframe.model.waiver import Waiver, WaiverScope
-from cityframe.rules.attempt import Attempt
 from cityframe.rules.check import check_layer
+from cityframe.rules.checking.attempt import Attempt
+from cityframe.rules.checking.feature_digests import ABSENT, feature_digests
+from cityframe.rules.checking.waiving import VoidReason, WaiverBook, match_waivers
 from cityframe.rules.compiled import compile_rules
 from cityframe.rules.context import Context
 from cityframe.rules.defects import no_defects
-from cityframe.rules.feature_digests import ABSENT, feature_digests
-from cityframe.rules.waiving import VoidReason, WaiverBook, match_waivers
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MAY, JUNE = "2026-05-01T00:00:00+00:00", "2026-06-01T00:00:00+00:00"

@@ -68,7 +68,8 @@ class Inspection:
     who, when : str
         Who recorded the result and when, ISO 8601 in UTC; empty while it is awaited.
     failed : tuple of str
-        Units that fail, as ``LAYER UNIT``.
+        Units that fail, as ``LAYER UNIT (WHY)``; why is what a unit's score says
+        (``class-a``, ``element:NAME``, ``gross-errors``, ``score``).
     is_passed : bool or None
         None while it is awaited.
     worksheet : str

@@ -30,7 +30,7 @@ from cityframe.model.report import RuleStatus
 from cityframe.model.text import Title
 from cityframe.pipeline.city import City
 from cityframe.pipeline.frames_on_disk import read_frame
-from cityframe.rules.since import LayerChange, Since
+from cityframe.rules.checking.since import LayerChange, Since
 from cityframe.store.candidate import Candidate, read_candidate, read_light
 from cityframe.store.chain import sha256
 from cityframe.store.contract import write as contract_text

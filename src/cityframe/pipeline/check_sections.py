@@ -9,7 +9,7 @@ from cityframe.pipeline.check_basis import FULL
 from cityframe.pipeline.city import City
 from cityframe.pipeline.staging import check_results
 from cityframe.pipeline.waivers import waivers
-from cityframe.rules.waiving import VoidReason
+from cityframe.rules.checking.waiving import VoidReason
 
 _NOTHING = Title("", "")
 _STANDS = Title("有效", "stands")

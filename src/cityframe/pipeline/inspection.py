@@ -24,8 +24,8 @@ from cityframe.pipeline.worksheet import (
     worksheet_rows,
     write_worksheet,
 )
-from cityframe.rules.sampling import draw_lots
-from cityframe.rules.scoring import UnitScore, batch_score
+from cityframe.rules.acceptance.sampling import draw_lots
+from cityframe.rules.acceptance.scoring import UnitScore, batch_score
 
 PLANNED, INSPECTED = "inspection-planned", "inspected"
 ALL_UNITS = "all"
@@ -317,7 +317,8 @@ def _scores_with(
 
 
 def _failed(scores: tuple[UnitScore, ...]) -> list[str]:
-    return [f"{one.layer} {one.unit}" for one in scores if one.failures]
+    """Return the units that fail, each with why."""
+    return [f"{one.layer} {one.unit} ({', '.join(one.failures)})" for one in scores if one.failures]
 
 
 def _kept_worksheet(city: City, cycle: str, stage: Stage) -> Path:

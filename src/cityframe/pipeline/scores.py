@@ -15,8 +15,8 @@ from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.pipeline.plan import read_plan, reference_time
 from cityframe.pipeline.staging import candidate_frames, candidate_of, check_results
-from cityframe.rules.score_units import unit_names
-from cityframe.rules.scoring import UnitScore, batch_score, unit_scores
+from cityframe.rules.acceptance.score_units import unit_names
+from cityframe.rules.acceptance.scoring import UnitScore, batch_score, unit_scores
 from cityframe.store.candidate import read_changes_in_effect
 
 WORST = 10

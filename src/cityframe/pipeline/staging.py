@@ -38,8 +38,8 @@ from cityframe.pipeline.waivers import waiver_book
 from cityframe.reconcile import changes_in_order as in_order
 from cityframe.reconcile import compose
 from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.checking.waiving import WaiverBook
 from cityframe.rules.compiled import CompiledRules, compile_rules
-from cityframe.rules.waiving import WaiverBook
 from cityframe.store.candidate import (
     Candidate,
     read_candidate,

@@ -18,12 +18,12 @@ from cityframe.errors import DeclarationError
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.pipeline.tried_layer import TriedLayer, layer_of_file
+from cityframe.rules.checking.execution import Threads
 from cityframe.rules.compiled import CompiledRule, compile_rules
 from cityframe.rules.context import Context
-from cityframe.rules.execution import Threads
 from cityframe.rules.kind import Need, RuleKind
+from cityframe.rules.proving.without_gate import findings_of
 from cityframe.rules.registry import rule_kinds
-from cityframe.rules.without_gate import findings_of
 
 _CALL = "the call"
 _NEEDED: Mapping[Need, str] = {

@@ -16,8 +16,8 @@ from cityframe.core.crs import read_crs
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
 from cityframe.products.signature import SigningKey
+from cityframe.rules.acceptance.scoring import require_scored
 from cityframe.rules.compiled import compile_rules
-from cityframe.rules.scoring import require_scored
 
 _MODELS: dict[str, type[BaseModel]] = {
     "workspace": WorkspaceFile,

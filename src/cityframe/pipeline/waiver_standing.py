@@ -12,7 +12,7 @@ from cityframe.pipeline.city import City
 from cityframe.pipeline.plan import ENDED, PLAN_FILE, cycle_state, cycles_of
 from cityframe.pipeline.staging import CHECK_FILE, check_results
 from cityframe.pipeline.waivers import waiver_book, waivers, withdrawals
-from cityframe.rules.waiving import VoidReason, WaiverBook
+from cityframe.rules.checking.waiving import VoidReason, WaiverBook
 
 STANDING, EXPIRED, VOID, WITHDRAWN = "standing", "expired", "void", "withdrawn"
 

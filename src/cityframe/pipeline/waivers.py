@@ -6,7 +6,7 @@ from typing import Any
 
 from cityframe.model.waiver import Waiver, WaiverScope
 from cityframe.pipeline.city import City
-from cityframe.rules.waiving import WaiverBook
+from cityframe.rules.checking.waiving import WaiverBook
 from cityframe.store.ledger import Entry
 
 WAIVED, WAIVER_WITHDRAWN = "waived", "waiver-withdrawn"

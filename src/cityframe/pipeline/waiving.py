@@ -31,8 +31,8 @@ from cityframe.pipeline.staging import (
 )
 from cityframe.pipeline.turns import turn_of
 from cityframe.pipeline.waivers import WAIVED, WAIVER_WITHDRAWN, as_body, waivers, withdrawals
+from cityframe.rules.checking.feature_digests import digest_table
 from cityframe.rules.compiled import compile_rules
-from cityframe.rules.feature_digests import digest_table
 
 _EXAMPLES = 5
 

@@ -10,7 +10,7 @@ import pandas as pd
 from cityframe.config.scoring import Scoring
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import DefectClass
-from cityframe.rules.scoring import UnitScore
+from cityframe.rules.acceptance.scoring import UnitScore
 
 HEADER = (
     "lot 检验批", "layer 图层", "unit 单元", "element 质量元素", "title 名称",

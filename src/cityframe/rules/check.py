@@ -11,20 +11,20 @@ import pandas as pd
 from cityframe.core.findings import concat_findings
 from cityframe.model.finding import Gate, Scope
 from cityframe.model.report import RuleResult
-from cityframe.rules.compiled import CompiledRules
-from cityframe.rules.context import Context, Received
-from cityframe.rules.execution import Execution, Threads
-from cityframe.rules.gate import (
+from cityframe.rules.checking.execution import Execution, Threads
+from cityframe.rules.checking.gate import (
     failed_rows,
     gate_reasons,
     rule_result,
     validate_attempts,
     with_outcome,
 )
-from cityframe.rules.gathering import gather
-from cityframe.rules.running import try_rules
-from cityframe.rules.since import Since
-from cityframe.rules.waiving import VoidReason, WaiverBook
+from cityframe.rules.checking.gathering import gather
+from cityframe.rules.checking.running import try_rules
+from cityframe.rules.checking.since import Since
+from cityframe.rules.checking.waiving import VoidReason, WaiverBook
+from cityframe.rules.compiled import CompiledRules
+from cityframe.rules.context import Context, Received
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@
         conform(KIND, Path(__file__).with_name("roof_slope.yaml"), sowing())
 
 The package must be installed (``pip install -e .``), so that its entry point is tried as well.
-`cityframe rule new NAME` writes all of it. Cases are those of `cityframe.rules.cases`; a sowing is
-clean data with defects at known places. Each ``assert_`` function can be called alone; all raise
-AssertionError and say what is wrong.
+`cityframe rule new NAME` writes all of it. Cases are those of `cityframe.rules.proving.cases`; a
+sowing is clean data with defects at known places. Each ``assert_`` function can be called alone;
+all raise AssertionError and say what is wrong.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,12 @@ import yaml
 from pydantic import ValidationError
 
 from cityframe.model.layer import GeometryType
-from cityframe.rules.cases import AS_OF, Case, read_cases
+from cityframe.rules.checking.execution import Execution, Threads
+from cityframe.rules.checking.since import LayerChange, Since
 from cityframe.rules.context import geometries
-from cityframe.rules.execution import Execution, Threads
 from cityframe.rules.kind import RuleKind
-from cityframe.rules.registry import manual_text, rule_kinds
-from cityframe.rules.since import LayerChange, Since
-from cityframe.rules.sowing import (
+from cityframe.rules.proving.cases import AS_OF, Case, read_cases
+from cityframe.rules.proving.sowing import (
     WHOLE_LAYER,
     Recall,
     Sowing,
@@ -41,7 +40,8 @@ from cityframe.rules.sowing import (
     recall_of,
     sowing_context,
 )
-from cityframe.rules.without_gate import Findings, findings_of
+from cityframe.rules.proving.without_gate import Findings, findings_of
+from cityframe.rules.registry import manual_text, rule_kinds
 
 __all__ = [
     "AS_OF",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cityframe.rules.context import Context, Received
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.extent import extent
+from cityframe.rules.geometry.extent import extent
 from cityframe.rules.words import Words
 
 

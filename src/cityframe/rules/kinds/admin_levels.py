@@ -41,6 +41,7 @@ from cityframe.rules.context import (
     usable_geometries,
 )
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.sizes import sized
 from cityframe.rules.kind import (
     ANY_TYPE,
     AREAS,
@@ -51,7 +52,6 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.sizes import sized
 from cityframe.rules.words import Words, words
 
 

@@ -28,15 +28,15 @@ from pydantic import Field, model_validator
 from cityframe.rules.context import Context
 from cityframe.rules.kind import RuleKind
 from cityframe.rules.moments import Moments
-from cityframe.rules.qartod import (
+from cityframe.rules.observed.qartod import (
     NOT_EVALUATED,
     Flags,
     flags_by_stream,
     qartod_measure,
     qartod_tests,
 )
-from cityframe.rules.runs import demand, demands, durations, in_order, run_defects, runs
-from cityframe.rules.series import Series, ValueParameters, Values, series_of
+from cityframe.rules.observed.runs import demand, demands, durations, in_order, run_defects, runs
+from cityframe.rules.observed.series import Series, ValueParameters, Values, series_of
 
 
 class AttenuatedSignalParameters(ValueParameters):

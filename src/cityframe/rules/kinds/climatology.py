@@ -34,9 +34,9 @@ from cityframe.config.document import Declaration
 from cityframe.rules.context import Context
 from cityframe.rules.kind import RuleKind
 from cityframe.rules.moments import Moments
-from cityframe.rules.qartod import Flags, flags_of, qartod_measure, qartod_tests
-from cityframe.rules.runs import demands, run_defects, runs, within
-from cityframe.rules.series import Series, ValueParameters, Values, series_of
+from cityframe.rules.observed.qartod import Flags, flags_of, qartod_measure, qartod_tests
+from cityframe.rules.observed.runs import demands, run_defects, runs, within
+from cityframe.rules.observed.series import Series, ValueParameters, Values, series_of
 from cityframe.rules.words import Words
 
 _CHINESE = {

@@ -25,9 +25,9 @@ from pydantic import Field, model_validator
 from cityframe.config.schema import Name
 from cityframe.rules.context import Context, Geometries, feature_ids, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.middles import middles
 from cityframe.rules.kind import AREAS, NUMBERS, SPATIAL, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.middles import middles
 from cityframe.rules.words import words
 
 

@@ -19,9 +19,9 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.sizes import sized
 from cityframe.rules.kind import AREAS, SPATIAL, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.sizes import sized
 from cityframe.rules.words import words
 
 

@@ -20,8 +20,8 @@ from pydantic import Field, model_validator
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.line_ends import lines_near, open_ends
 from cityframe.rules.kind import LINES, Parameters, RuleKind
-from cityframe.rules.line_ends import lines_near, open_ends
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words
 

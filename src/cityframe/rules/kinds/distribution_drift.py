@@ -17,7 +17,7 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import AttributeType, Layer
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.extent import extent
+from cityframe.rules.geometry.extent import extent
 from cityframe.rules.kind import TEXT, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import own_measure
 from cityframe.rules.words import words

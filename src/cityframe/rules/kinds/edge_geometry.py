@@ -27,9 +27,16 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.seams import (
+    Ends,
+    Meetings,
+    SeamParameters,
+    joint,
+    meetings,
+    seam_ends,
+)
 from cityframe.rules.kind import ANY_TYPE, AREAS, LINES, ColumnNeeds, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.seams import Ends, Meetings, SeamParameters, joint, meetings, seam_ends
 from cityframe.rules.words import Words, words
 
 

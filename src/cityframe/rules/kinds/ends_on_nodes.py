@@ -19,8 +19,8 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.line_ends import line_ends
 from cityframe.rules.kind import LINES, POINTS, OtherLayer, Parameters, RuleKind
-from cityframe.rules.line_ends import line_ends
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words
 

@@ -33,8 +33,9 @@ from cityframe.rules.context import (
     geometries,
     usable_geometries,
 )
-from cityframe.rules.control_points import KEYS
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.control_points import KEYS
+from cityframe.rules.geometry.middles import middles
 from cityframe.rules.kind import (
     SPATIAL,
     ColumnNeeds,
@@ -43,7 +44,6 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.middles import middles
 from cityframe.rules.words import words
 
 

@@ -29,7 +29,7 @@ from pydantic import Field, model_validator
 from cityframe.rules.context import Context
 from cityframe.rules.kind import RuleKind
 from cityframe.rules.moments import Moments
-from cityframe.rules.qartod import (
+from cityframe.rules.observed.qartod import (
     FAIL,
     NOT_EVALUATED,
     SUSPECT,
@@ -38,8 +38,8 @@ from cityframe.rules.qartod import (
     qartod_measure,
     qartod_tests,
 )
-from cityframe.rules.runs import demand, demands, durations, in_order, run_defects, runs
-from cityframe.rules.series import Series, ValueParameters, Values, series_of
+from cityframe.rules.observed.runs import demand, demands, durations, in_order, run_defects, runs
+from cityframe.rules.observed.series import Series, ValueParameters, Values, series_of
 
 _CELLS = 4_000_000
 """Values of all windows at hand at once; the test writes the windows of a stream out."""

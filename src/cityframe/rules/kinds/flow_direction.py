@@ -36,10 +36,10 @@ from scipy.sparse.csgraph import connected_components
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
-from cityframe.rules.flow import Direction, flow_signs
+from cityframe.rules.geometry.flow import Direction, flow_signs
+from cityframe.rules.geometry.network import Flags, Network, NodeFeatures, features_at, network
 from cityframe.rules.kind import LINES, ColumnNeeds, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Flags, Network, NodeFeatures, features_at, network
 from cityframe.rules.words import words
 
 

@@ -24,9 +24,9 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.open_edges import rows_at_open_edges
 from cityframe.rules.kind import AREAS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.open_edges import rows_at_open_edges
 from cityframe.rules.words import words
 
 _DIGITS = 6  # of a metre: far below any survey, far above the noise of a crossing

@@ -31,10 +31,10 @@ from pydantic import Field, model_validator
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
-from cityframe.rules.flow import Direction, Levels, flow_signs
+from cityframe.rules.geometry.flow import Direction, Levels, flow_signs
+from cityframe.rules.geometry.network import Floats, Network, network, snap_reach_m
 from cityframe.rules.kind import LINES, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Floats, Network, network, snap_reach_m
 from cityframe.rules.words import Words, words
 
 

@@ -24,9 +24,9 @@ from pydantic import Field, model_validator
 
 from cityframe.rules.context import Context
 from cityframe.rules.kind import RuleKind
-from cityframe.rules.qartod import Flags, flags_of, qartod_measure, qartod_tests
-from cityframe.rules.runs import demands, run_defects, runs, within
-from cityframe.rules.series import Series, ValueParameters, series_of
+from cityframe.rules.observed.qartod import Flags, flags_of, qartod_measure, qartod_tests
+from cityframe.rules.observed.runs import demands, run_defects, runs, within
+from cityframe.rules.observed.series import Series, ValueParameters, series_of
 
 
 class GrossRangeParameters(ValueParameters):

@@ -27,9 +27,9 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Positions, usable_geometries
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.extent import extent
+from cityframe.rules.geometry.extent import extent
+from cityframe.rules.geometry.mean_error import Floats, MeanErrorParameters, kept_errors
 from cityframe.rules.kind import NUMBERS, POINTS, SPATIAL, ColumnNeeds, OtherLayer, RuleKind
-from cityframe.rules.mean_error import Floats, MeanErrorParameters, kept_errors
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words
 

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.polygon_parts import polygon_parts
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.polygon_parts import polygon_parts
 from cityframe.rules.words import words
 
 

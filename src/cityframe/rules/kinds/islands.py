@@ -24,9 +24,9 @@ from scipy.sparse.csgraph import connected_components
 
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.network import Flags, NodeFeatures, network
 from cityframe.rules.kind import LINES, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Flags, NodeFeatures, network
 from cityframe.rules.words import Words, words
 
 

@@ -23,7 +23,7 @@ from cityframe.core.displacement import translation
 from cityframe.model.finding import Scope
 from cityframe.rules.context import Context, Geometries, geometries
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.extent import extent
+from cityframe.rules.geometry.extent import extent
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import Words, words

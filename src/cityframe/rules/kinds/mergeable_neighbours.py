@@ -21,8 +21,8 @@ from pydantic import Field, model_validator
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
-from cityframe.rules.crowds import require_no_crowd
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.crowds import require_no_crowd
 from cityframe.rules.kind import ANY_TYPE, AREAS, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.values import quoted

@@ -28,9 +28,9 @@ from cityframe.model.layer import Layer
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.kind import TEXT, ColumnNeeds, RuleKind
-from cityframe.rules.qartod import FAIL, GOOD, MISSING, Flags, qartod_measure, qartod_tests
-from cityframe.rules.runs import Runs, durations, observation_ids, runs, spans
-from cityframe.rules.series import Series, StreamParameters, observations, series_of
+from cityframe.rules.observed.qartod import FAIL, GOOD, MISSING, Flags, qartod_measure, qartod_tests
+from cityframe.rules.observed.runs import Runs, durations, observation_ids, runs, spans
+from cityframe.rules.observed.series import Series, StreamParameters, observations, series_of
 from cityframe.rules.words import Words, words
 
 

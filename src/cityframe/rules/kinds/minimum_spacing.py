@@ -19,8 +19,8 @@ from pydantic import Field, model_validator
 
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
-from cityframe.rules.crowds import require_no_crowd
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.crowds import require_no_crowd
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words

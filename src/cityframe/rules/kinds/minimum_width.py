@@ -26,10 +26,10 @@ from pydantic import Field
 
 from cityframe.rules.context import Context, Geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.necks import necks
+from cityframe.rules.geometry.polygon_parts import polygon_parts
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.necks import necks
-from cityframe.rules.polygon_parts import polygon_parts
 from cityframe.rules.words import words
 
 _JUST_LESS = 1 - 1e-4

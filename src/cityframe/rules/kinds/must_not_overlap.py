@@ -28,6 +28,7 @@ from cityframe.rules.context import (
 )
 from cityframe.rules.defects import defects
 from cityframe.rules.expression import ExpressionText, parse_expression
+from cityframe.rules.geometry.sizes import sized
 from cityframe.rules.kind import (
     ANY_TYPE,
     SPATIAL,
@@ -37,7 +38,6 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.sizes import sized
 from cityframe.rules.words import words
 
 

@@ -30,7 +30,8 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
-from cityframe.rules.flow import Direction, Levels, flow_signs, numbers
+from cityframe.rules.geometry.flow import Direction, Levels, flow_signs, numbers
+from cityframe.rules.geometry.network import Network, NodeFeatures, network, snap_reach_m
 from cityframe.rules.kind import (
     ANY_TYPE,
     LINES,
@@ -41,7 +42,6 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Network, NodeFeatures, network, snap_reach_m
 from cityframe.rules.words import Words, words
 
 _ROUNDING = 1e-9

@@ -31,10 +31,10 @@ from cityframe.model.layer import Layer
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
 from cityframe.rules.expression import ExpressionText, parse_expression
-from cityframe.rules.flow import Direction, numbers
+from cityframe.rules.geometry.flow import Direction, numbers
+from cityframe.rules.geometry.network import Network, features_at, network, snap_reach_m
 from cityframe.rules.kind import ANY_TYPE, LINES, NUMBERS, ColumnNeeds, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Network, features_at, network, snap_reach_m
 from cityframe.rules.words import Words, words
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from cityframe.rules.context import Context
 from cityframe.rules.defects import defects
-from cityframe.rules.interiors import overlapping_pairs
+from cityframe.rules.geometry.interiors import overlapping_pairs
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words

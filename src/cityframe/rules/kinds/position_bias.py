@@ -21,8 +21,13 @@ import pandas as pd
 from pydantic import Field
 
 from cityframe.rules.context import Context
-from cityframe.rules.control_points import ControlParameters, displacement, residuals, too_few
 from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.geometry.control_points import (
+    ControlParameters,
+    displacement,
+    residuals,
+    too_few,
+)
 from cityframe.rules.kind import SPATIAL, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words

@@ -23,10 +23,15 @@ import numpy as np
 import pandas as pd
 
 from cityframe.rules.context import Context
-from cityframe.rules.control_points import ControlParameters, displacement, residuals, too_few
 from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.geometry.control_points import (
+    ControlParameters,
+    displacement,
+    residuals,
+    too_few,
+)
+from cityframe.rules.geometry.mean_error import MeanErrorParameters, kept_errors
 from cityframe.rules.kind import SPATIAL, RuleKind
-from cityframe.rules.mean_error import MeanErrorParameters, kept_errors
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words
 

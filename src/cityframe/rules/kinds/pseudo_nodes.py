@@ -22,9 +22,9 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.network import Flags, NodeFeatures, network, snap_reach_m
 from cityframe.rules.kind import ANY_TYPE, LINES, ColumnNeeds, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Flags, NodeFeatures, network, snap_reach_m
 from cityframe.rules.words import words
 
 

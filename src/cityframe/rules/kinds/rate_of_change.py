@@ -25,9 +25,9 @@ from pydantic import Field, model_validator
 
 from cityframe.rules.context import Context
 from cityframe.rules.kind import RuleKind
-from cityframe.rules.qartod import Flags, flags_by_stream, qartod_measure, qartod_tests
-from cityframe.rules.runs import demand, demands, in_order, run_defects, runs
-from cityframe.rules.series import Series, ValueParameters, series_of
+from cityframe.rules.observed.qartod import Flags, flags_by_stream, qartod_measure, qartod_tests
+from cityframe.rules.observed.runs import demand, demands, in_order, run_defects, runs
+from cityframe.rules.observed.series import Series, ValueParameters, series_of
 
 _HOUR_S = 3600.0
 

@@ -32,10 +32,10 @@ from cityframe.config.schema import Name
 from cityframe.core.frames import key_text
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
-from cityframe.rules.control_points import KEYS, displacement
 from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.geometry.control_points import KEYS, displacement
+from cityframe.rules.geometry.mean_error import Floats, MeanErrorParameters, kept_errors
 from cityframe.rules.kind import NUMBERS, SPATIAL, ColumnNeeds, OtherLayer, RuleKind
-from cityframe.rules.mean_error import Floats, MeanErrorParameters, kept_errors
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words
 

@@ -30,8 +30,9 @@ from cityframe.config.schema import Name
 from cityframe.core.frames import key_text
 from cityframe.model.layer import AttributeType, Layer
 from cityframe.rules.context import Context, Positions, usable_geometries
-from cityframe.rules.control_points import KEYS
 from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.geometry.control_points import KEYS
+from cityframe.rules.geometry.middles import middles
 from cityframe.rules.kind import (
     SPATIAL,
     TEXT,
@@ -41,7 +42,6 @@ from cityframe.rules.kind import (
     RuleKind,
 )
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.middles import middles
 from cityframe.rules.words import words
 
 CLASSES = TEXT | {AttributeType.INTEGER, AttributeType.BOOLEAN}

@@ -29,7 +29,7 @@ from cityframe.core.crs import CoordinateSystem, read_crs
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
 from cityframe.rules.kind import POINTS, Need, RuleKind
-from cityframe.rules.qartod import (
+from cityframe.rules.observed.qartod import (
     FAIL,
     GOOD,
     MISSING,
@@ -38,8 +38,8 @@ from cityframe.rules.qartod import (
     qartod_measure,
     qartod_tests,
 )
-from cityframe.rules.runs import runs, spans
-from cityframe.rules.series import Series, StreamParameters, Values, series_of
+from cityframe.rules.observed.runs import runs, spans
+from cityframe.rules.observed.series import Series, StreamParameters, Values, series_of
 from cityframe.rules.words import Words, words
 
 _EARTH = Geod(ellps="WGS84")

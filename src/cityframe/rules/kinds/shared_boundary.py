@@ -26,9 +26,9 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.segments import Segments, numbered, segments
 from cityframe.rules.kind import AREAS, LINES, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.segments import Segments, numbered, segments
 from cityframe.rules.words import words
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from cityframe.rules.context import Context, geometries
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.extent import extent
+from cityframe.rules.geometry.extent import extent
 from cityframe.rules.kind import Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words

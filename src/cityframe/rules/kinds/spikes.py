@@ -17,9 +17,9 @@ from pydantic import Field
 
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.vertices import Vertices, vertices
 from cityframe.rules.kind import AREAS, LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.vertices import Vertices, vertices
 from cityframe.rules.words import words
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, geometries
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.extent import extent
+from cityframe.rules.geometry.extent import extent
 from cityframe.rules.kind import AREAS, LINES, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words

@@ -26,8 +26,8 @@ from cityframe.model.finding import Scope
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, usable_geometries
 from cityframe.rules.defects import defects, no_defects
+from cityframe.rules.geometry.mean_error import Floats
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
-from cityframe.rules.mean_error import Floats
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import words
 

@@ -32,7 +32,7 @@ from cityframe.rules.context import Context
 from cityframe.rules.defects import defects, no_defects
 from cityframe.rules.kind import ColumnNeeds, RuleKind
 from cityframe.rules.moments import Moments
-from cityframe.rules.qartod import (
+from cityframe.rules.observed.qartod import (
     FAIL,
     GOOD,
     SUSPECT,
@@ -42,7 +42,7 @@ from cityframe.rules.qartod import (
     qartod_measure,
     qartod_tests,
 )
-from cityframe.rules.runs import (
+from cityframe.rules.observed.runs import (
     demand,
     demands,
     durations,
@@ -52,7 +52,7 @@ from cityframe.rules.runs import (
     runs,
     spans,
 )
-from cityframe.rules.series import MOMENTS, Series, StreamParameters, Values, series_of
+from cityframe.rules.observed.series import MOMENTS, Series, StreamParameters, Values, series_of
 from cityframe.rules.words import Words, words
 
 

@@ -25,10 +25,10 @@ from pydantic import Field, model_validator
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.line_ends import ending_parts, lines_near, open_ends
+from cityframe.rules.geometry.network import Floats
 from cityframe.rules.kind import LINES, Parameters, RuleKind
-from cityframe.rules.line_ends import ending_parts, lines_near, open_ends
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.network import Floats
 from cityframe.rules.words import words
 
 

@@ -22,9 +22,9 @@ from pydantic import Field
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.segments import Segments, numbered, segments
 from cityframe.rules.kind import AREAS, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.segments import Segments, numbered, segments
 from cityframe.rules.words import words
 
 

@@ -18,9 +18,9 @@ from pydantic import Field, model_validator
 
 from cityframe.rules.context import Context, Geometries, Positions
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.polygon_parts import polygon_parts
 from cityframe.rules.kind import SPATIAL, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
-from cityframe.rules.polygon_parts import polygon_parts
 from cityframe.rules.words import words
 
 

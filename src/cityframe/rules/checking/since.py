@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 import shapely
 
 from cityframe.errors import IntegrityError
-from cityframe.rules.attempt import suspects_of
-from cityframe.rules.boxes import Boxes, near
+from cityframe.rules.checking.attempt import suspects_of
+from cityframe.rules.checking.boxes import Boxes, near
+from cityframe.rules.checking.gathering import own_places
+from cityframe.rules.checking.parts import Whole
+from cityframe.rules.checking.reach import ALONE, reach_of
 from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.context import Context, Geometries, Positions, places_of
 from cityframe.rules.defects import defects, no_defects
-from cityframe.rules.gathering import own_places
-from cityframe.rules.parts import Whole
-from cityframe.rules.reach import ALONE, reach_of
 
 _REACHES = (0.1, 1.0, 10.0, 100.0)
 

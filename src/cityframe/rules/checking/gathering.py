@@ -11,11 +11,11 @@ import pandas as pd
 import shapely
 
 from cityframe.core.findings import findings_frame
-from cityframe.rules.attempt import Attempt
+from cityframe.rules.checking.attempt import Attempt
+from cityframe.rules.checking.feature_digests import feature_digests
+from cityframe.rules.checking.waiving import VoidReason, WaiverBook, match_waivers
 from cityframe.rules.context import Context, Geometries, Positions
-from cityframe.rules.extent import extent
-from cityframe.rules.feature_digests import feature_digests
-from cityframe.rules.waiving import VoidReason, WaiverBook, match_waivers
+from cityframe.rules.geometry.extent import extent
 
 _FEATURES = ["row", "other_row", "other", "uid"]
 

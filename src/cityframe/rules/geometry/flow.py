@@ -12,8 +12,8 @@ from cityframe.config.document import Declaration
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context
+from cityframe.rules.geometry.network import Floats, Network
 from cityframe.rules.kind import ANY_TYPE, NUMBERS, ColumnNeeds
-from cityframe.rules.network import Floats, Network
 
 Signs = npt.NDArray[np.int8]
 Code = bool | int | str

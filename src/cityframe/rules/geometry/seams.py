@@ -17,8 +17,8 @@ from scipy.spatial import KDTree
 from cityframe.config.schema import Name
 from cityframe.model.layer import Layer
 from cityframe.rules.context import Context, Geometries, Positions, usable_geometries
+from cityframe.rules.geometry.vertices import vertices
 from cityframe.rules.kind import ANY_TYPE, AREAS, ColumnNeeds, OtherLayer, Parameters
-from cityframe.rules.vertices import vertices
 
 Floats = npt.NDArray[np.float64]
 

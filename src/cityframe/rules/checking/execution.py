@@ -6,8 +6,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from cityframe.rules.jobs import Found, Job, run_part, run_whole
-from cityframe.rules.parts import Whole
+from cityframe.rules.checking.jobs import Found, Job, run_part, run_whole
+from cityframe.rules.checking.parts import Whole
 
 
 @dataclass(frozen=True)

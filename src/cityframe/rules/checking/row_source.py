@@ -15,7 +15,7 @@ import shapely
 from cityframe.core.frames import with_column_types
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import GeometryType, Layer
-from cityframe.rules.boxes import Boxes
+from cityframe.rules.checking.boxes import Boxes
 from cityframe.rules.context import Geometries, Positions, geometries
 from cityframe.rules.shared_property import shared_property
 

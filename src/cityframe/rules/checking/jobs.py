@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from cityframe.rules.attempt import defects_of
-from cityframe.rules.boxes import outline, tiles
+from cityframe.rules.checking.attempt import defects_of
+from cityframe.rules.checking.boxes import outline, tiles
+from cityframe.rules.checking.parts import Cut, Part, Whole
+from cityframe.rules.checking.reach import reach_of
 from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.context import Context, Positions
-from cityframe.rules.parts import Cut, Part, Whole
-from cityframe.rules.reach import reach_of
 
 Found = pd.DataFrame | str
 """Defects with positions in the layer, or why the rule could not be checked."""

@@ -9,8 +9,8 @@ import pandas as pd
 from cityframe.rules.context import Positions
 from cityframe.rules.defects import defects
 from cityframe.rules.moments import Moments
-from cityframe.rules.qartod import FAIL, SUSPECT, Flags
-from cityframe.rules.series import Series, Values
+from cityframe.rules.observed.qartod import FAIL, SUSPECT, Flags
+from cityframe.rules.observed.series import Series, Values
 from cityframe.rules.words import Words, words
 
 _ENGLISH = {SUSPECT: "suspect", FAIL: "fail"}

@@ -17,8 +17,8 @@ from cityframe.core.frames import key_text
 from cityframe.model.layer import AttributeType, Layer
 from cityframe.rules.context import Context, Geometries, Positions, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.mean_error import Floats
 from cityframe.rules.kind import POINTS, TEXT, ColumnNeeds, OtherLayer, Parameters
-from cityframe.rules.mean_error import Floats
 from cityframe.rules.words import words
 
 KEYS = TEXT | {AttributeType.INTEGER}

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cityframe.rules.checking.reach import reach_of
 from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import no_defects, verified
 from cityframe.rules.kind import CoreExpectation, Need
-from cityframe.rules.reach import reach_of
 
 _NEEDED: Mapping[Need, str] = {
     "received": "what the delivery brought",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cityframe.errors import DeclarationError
-from cityframe.rules.execution import Answer, run_here
-from cityframe.rules.jobs import Found, Job, run_part
-from cityframe.rules.parts import Part, Whole, with_read_layers
+from cityframe.rules.checking.execution import Answer, run_here
+from cityframe.rules.checking.jobs import Found, Job, run_part
+from cityframe.rules.checking.parts import Part, Whole, with_read_layers
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 
+from cityframe.rules.checking.execution import Execution
+from cityframe.rules.checking.gate import validate_attempts, with_outcome
+from cityframe.rules.checking.gathering import gather
+from cityframe.rules.checking.running import try_rules
+from cityframe.rules.checking.since import Since
 from cityframe.rules.compiled import CompiledRules
 from cityframe.rules.context import Context
-from cityframe.rules.execution import Execution
-from cityframe.rules.gate import validate_attempts, with_outcome
-from cityframe.rules.gathering import gather
-from cityframe.rules.running import try_rules
-from cityframe.rules.since import Since
 
 
 @dataclass(frozen=True)

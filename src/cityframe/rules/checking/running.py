@@ -6,16 +6,16 @@ from threading import Lock
 
 import pandas as pd
 
-from cityframe.rules.attempt import Attempt, expectation_of, not_checked, reason_to_pass
+from cityframe.rules.checking.attempt import Attempt, expectation_of, not_checked, reason_to_pass
+from cityframe.rules.checking.execution import Execution
+from cityframe.rules.checking.jobs import Found, Job, changed_jobs, tile_jobs, whole_jobs
+from cityframe.rules.checking.parts import Whole
+from cityframe.rules.checking.reach import reach_of
+from cityframe.rules.checking.row_source import FrameRows
+from cityframe.rules.checking.since import Recheck, Since
 from cityframe.rules.compiled import CompiledRule
 from cityframe.rules.context import Context
 from cityframe.rules.defects import no_defects
-from cityframe.rules.execution import Execution
-from cityframe.rules.jobs import Found, Job, changed_jobs, tile_jobs, whole_jobs
-from cityframe.rules.parts import Whole
-from cityframe.rules.reach import reach_of
-from cityframe.rules.row_source import FrameRows
-from cityframe.rules.since import Recheck, Since
 
 
 def try_rules(

@@ -11,10 +11,10 @@ from cityframe.config.rule import Rule
 from cityframe.config.schema import TitleText
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import Layer
-from cityframe.rules.cases import AS_OF
 from cityframe.rules.check import check_layer
 from cityframe.rules.compiled import CompiledRules, compile_rules
 from cityframe.rules.context import Context, Received
+from cityframe.rules.proving.cases import AS_OF
 
 WHOLE_LAYER = ""
 """Stands in `Sowing.failing` for a finding about the whole layer."""

@@ -7,10 +7,8 @@ import pandas as pd
 
 from cityframe.model.finding import Gate
 from cityframe.model.report import RuleResult, RuleStatus
-from cityframe.rules.attempt import Attempt, not_checked
-from cityframe.rules.context import Context
-from cityframe.rules.defects import defects
-from cityframe.rules.expectations import (
+from cityframe.rules.checking.attempt import Attempt, not_checked
+from cityframe.rules.checking.expectations import (
     Outcome,
     Planned,
     Validation,
@@ -18,7 +16,9 @@ from cityframe.rules.expectations import (
     count_expectation,
     validate,
 )
-from cityframe.rules.plain_columns import plain_column
+from cityframe.rules.checking.plain_columns import plain_column
+from cityframe.rules.context import Context
+from cityframe.rules.defects import defects
 from cityframe.rules.values import quoted
 
 

@@ -13,20 +13,20 @@ import numpy as np
 
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleResult
-from cityframe.rules.attempt import Attempt, expectation_of, not_checked, reason_to_pass
-from cityframe.rules.boxes import tiles
+from cityframe.rules.checking.attempt import Attempt, expectation_of, not_checked, reason_to_pass
+from cityframe.rules.checking.boxes import tiles
+from cityframe.rules.checking.execution import Execution, Threads
+from cityframe.rules.checking.expectations import Outcome, Validation
+from cityframe.rules.checking.gate import gate_reasons, rule_result, validate_attempts, with_outcome
+from cityframe.rules.checking.gathering import gather
+from cityframe.rules.checking.jobs import Found, tile_jobs
+from cityframe.rules.checking.parts import Whole
+from cityframe.rules.checking.reach import reach_of
+from cityframe.rules.checking.row_source import RowSource
+from cityframe.rules.checking.waiving import WaiverBook
 from cityframe.rules.compiled import CompiledRule, CompiledRules
 from cityframe.rules.context import Context, Positions
 from cityframe.rules.defects import defects
-from cityframe.rules.execution import Execution, Threads
-from cityframe.rules.expectations import Outcome, Validation
-from cityframe.rules.gate import gate_reasons, rule_result, validate_attempts, with_outcome
-from cityframe.rules.gathering import gather
-from cityframe.rules.jobs import Found, tile_jobs
-from cityframe.rules.parts import Whole
-from cityframe.rules.reach import reach_of
-from cityframe.rules.row_source import RowSource
-from cityframe.rules.waiving import WaiverBook
 
 Write = Callable[[gpd.GeoDataFrame], None]
 
@@ -72,7 +72,7 @@ def check_tiles(
         The layer under check.
     write : callable
         Takes the findings of one rule in one part of the layer, as
-        `cityframe.rules.gathering.gather` gives them; called from one thread.
+        `cityframe.rules.checking.gathering.gather` gives them; called from one thread.
     other_rows : mapping of str to RowSource or None
         The other layers.
     execution : Execution or None

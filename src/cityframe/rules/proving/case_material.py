@@ -12,8 +12,8 @@ from cityframe.core.frames import with_column_types
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 from cityframe.model.text import Title
-from cityframe.rules.case_grid import GEOMETRY_KEYS, Grid
 from cityframe.rules.context import Received, ReceivedTable
+from cityframe.rules.proving.case_grid import GEOMETRY_KEYS, Grid
 
 LAYER = "things"
 """Name of the layer under check in every case."""

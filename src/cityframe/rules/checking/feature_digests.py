@@ -15,9 +15,9 @@ from cityframe.core.frames import empty_frame, with_column_types
 from cityframe.errors import IntegrityError
 from cityframe.model.finding import Scope
 from cityframe.model.layer import Layer
+from cityframe.rules.checking.waiving import FeatureDigests
 from cityframe.rules.compiled import CompiledRule, CompiledRules
 from cityframe.rules.context import Context, feature_ids
-from cityframe.rules.waiving import FeatureDigests
 
 ABSENT = "absent"
 """Stands for a feature that a finding names and no layer at hand holds."""

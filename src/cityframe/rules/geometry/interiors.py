@@ -4,7 +4,7 @@ import numpy as np
 import shapely
 
 from cityframe.rules.context import Context, Positions
-from cityframe.rules.crowds import require_no_crowd
+from cityframe.rules.geometry.crowds import require_no_crowd
 
 _FEW = 0.5
 """Below this share of rows in focus, each is compared with its neighbours and no edge matched."""

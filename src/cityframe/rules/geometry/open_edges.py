@@ -5,7 +5,7 @@ import numpy.typing as npt
 import shapely
 
 from cityframe.rules.context import Geometries, Positions
-from cityframe.rules.vertices import vertices
+from cityframe.rules.geometry.vertices import vertices
 
 Keys = npt.NDArray[np.uint64]
 

@@ -11,9 +11,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from cityframe.rules.boxes import Boxes, near
+from cityframe.rules.checking.boxes import Boxes, near
+from cityframe.rules.checking.row_source import RowSource
 from cityframe.rules.context import Context, Positions
-from cityframe.rules.row_source import RowSource
 
 _SLACK = 1.001
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cityframe.model.finding import Measure
 from cityframe.rules.moments import Moments
-from cityframe.rules.series import Series, Values
+from cityframe.rules.observed.series import Series, Values
 
 GOOD, NOT_EVALUATED, SUSPECT, FAIL, MISSING = 1, 2, 3, 4, 9
 

@@ -8,7 +8,7 @@ import pandas as pd
 import shapely
 
 from cityframe.rules.context import Geometries, Positions
-from cityframe.rules.vertices import vertices
+from cityframe.rules.geometry.vertices import vertices
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

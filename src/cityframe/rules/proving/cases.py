@@ -15,9 +15,9 @@
 
 The document's ``attributes`` map names to types, its ``layer`` gives more of the contract,
 ``others`` declares other layers, ``scope`` where the rule looks. A case is one of ``pass``,
-``fail``, ``limit`` and ``empty``; each of its features is drawn as `cityframe.rules.case_grid`
-says, its other keys are attributes. A case may have ``parameters``, ``geometry`` and ``others`` of
-its own, ``previous`` (the layer in the current release), ``changes``, ``received`` (what the
+``fail``, ``limit`` and ``empty``; each of its features is drawn as
+`cityframe.rules.proving.case_grid` says, its other keys are attributes. A case may have
+``parameters``, ``geometry`` and ``others`` of its own, ``previous`` (the layer in the current release), ``changes``, ``received`` (what the
 delivery brought) and ``observations`` (those of the sensors' feeds, a list of ``{stream, start,
 step_s, values, delay_s}``).
 
@@ -39,8 +39,12 @@ from cityframe.config.document import read_yaml
 from cityframe.errors import DeclarationError
 from cityframe.model.finding import Scope
 from cityframe.model.layer import Layer
-from cityframe.rules.case_grid import Grid
-from cityframe.rules.case_material import (
+from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.checking.execution import Threads
+from cityframe.rules.compiled import CompiledRules, compile_rules
+from cityframe.rules.context import Context, Received
+from cityframe.rules.proving.case_grid import Grid
+from cityframe.rules.proving.case_material import (
     LAYER,
     make_frame,
     make_layer,
@@ -48,11 +52,7 @@ from cityframe.rules.case_material import (
     make_received,
     make_rule,
 )
-from cityframe.rules.check import Checked, check_layer
-from cityframe.rules.compiled import CompiledRules, compile_rules
-from cityframe.rules.context import Context, Received
-from cityframe.rules.execution import Threads
-from cityframe.rules.without_gate import Findings, findings_of
+from cityframe.rules.proving.without_gate import Findings, findings_of
 
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """The moment that counts as now in every case."""
@@ -180,7 +180,7 @@ def read_cases(path: Path) -> list[Case]:
         raise DeclarationError(
             found=f"no case ({type(error).__name__}: {error})",
             where=str(path),
-            expected="a file as cityframe.rules.cases says",
+            expected="a file as cityframe.rules.proving.cases says",
         ) from error
 
 

@@ -1,0 +1,1 @@
+"""Scores, units and samples."""

@@ -1,0 +1,1 @@
+"""From compiled rules to findings and the gate: parts, tiles, threads, waivers."""

@@ -1,0 +1,1 @@
+"""Geometry that several kinds ask for: vertices, segments, networks, borders, positions."""

@@ -1,0 +1,1 @@
+"""Series of observations: streams, flags and runs of them."""

@@ -1,0 +1,1 @@
+"""What a kind is proved with: cases, sown defects, data of every sort."""
