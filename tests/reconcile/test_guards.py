@@ -37,6 +37,8 @@ def test_a_mass_removal_sets_the_delivery_aside_whole(points: Any) -> None:
     finding = result.findings.iloc[0]
     assert (finding["defect_class"], finding["gate"]) == ("A", "block")
     assert finding["expected"] == "at most 5.00%"
+    assert finding["found_zh"] == "things 图层 200 个要素中将删除 20 个（10.00%）"
+    assert finding["expected_zh"] == "不超过 5.00%"
     assert sorted(point.x for point in finding["geometry"].geoms) == [
         100.0 * n for n in range(180, 200)
     ]
@@ -109,6 +111,9 @@ def test_a_shift_is_found_although_each_displacement_is_within_tolerance(
     assert result.quarantine_reasons == (
         "the whole layer things is shifted by dx = 0.200 m, dy = -0.150 m (40 of 40 features)",
     )
+    assert result.findings["found_zh"].tolist() == [
+        "things 图层整体偏移 dx = 0.200 m, dy = -0.150 m（40 个要素中的 40 个）"
+    ]
     assert set(result.fates["fate"]) == {"waiting"}
 
 

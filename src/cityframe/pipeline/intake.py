@@ -34,9 +34,9 @@ from cityframe.pipeline.turns import in_turn
 from cityframe.pipeline.waivers import waiver_book
 from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
 from cityframe.rules.check import Checked, check_layer
+from cityframe.rules.checking.feature_digests import digest_table
+from cityframe.rules.checking.waiving import WaiverBook
 from cityframe.rules.compiled import CompiledRules, compile_rules
-from cityframe.rules.feature_digests import digest_table
-from cityframe.rules.waiving import WaiverBook
 
 
 @dataclass
@@ -243,6 +243,8 @@ def _removals_held(unknown: int, layer: Layer, delivery: Delivery) -> gpd.GeoDat
             {
                 "found": [f"{unknown} returned records without a key"],
                 "expected": ["a key, so that absence tells what was removed"],
+                "found_zh": [f"退回的 {unknown} 条记录没有主键"],
+                "expected_zh": ["有主键，才能由缺失推断删除"],
             }
         ),
         rule=REMOVALS_HELD,

@@ -14,6 +14,7 @@ from cityframe.core.agreement import Agreement, Tolerance
 from cityframe.core.findings import findings_frame
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import Layer
+from cityframe.model.text import Title
 from cityframe.reconcile.comparison import Comparison
 from cityframe.reconcile.current import CurrentLayer
 
@@ -65,12 +66,17 @@ class Guard:
         after = comparison.after.geometry.to_numpy()[displaced]
         swapped = self._axis_swap(before, after, matched)
         if swapped:
-            expected = "coordinates in the order of the layer's axes"
+            expected = Title(
+                "坐标次序与图层坐标轴一致", "coordinates in the order of the layer's axes"
+            )
             return [self._finding(AXIS_SWAP, swapped, expected, self._place(before))]
         shift = comparison.outcome.loc[is_displaced, ["dx_m", "dy_m"]].to_numpy()
         shifted = self._shift(shift, matched)
         if shifted:
-            expected = f"no common displacement of {self._shift_limit():.3f} m or more"
+            limit = f"{self._shift_limit():.3f} m"
+            expected = Title(
+                f"无 {limit} 及以上的整体偏移", f"no common displacement of {limit} or more"
+            )
             return [self._finding(LAYER_SHIFT, shifted, expected, self._place(before))]
         return []
 
@@ -108,9 +114,13 @@ class Guard:
             findings.append(
                 self._finding(
                     MASS_REMOVAL,
-                    f"{len(removed)} of {count} features ({share:.2%}) of {self.layer.name} "
-                    "would be removed",
-                    f"at most {limit:.2%}",
+                    Title(
+                        f"{self.layer.name} 图层 {count} 个要素中将删除 {len(removed)} 个"
+                        f"（{share:.2%}）",
+                        f"{len(removed)} of {count} features ({share:.2%}) of {self.layer.name} "
+                        "would be removed",
+                    ),
+                    Title(f"不超过 {limit:.2%}", f"at most {limit:.2%}"),
                     self._place(geometry),
                 )
             )
@@ -129,11 +139,14 @@ class Guard:
         if share.empty:
             return []
         worst = share.index[0]
-        found = (
+        found = Title(
+            f"一个 {self.limits.cell_m:g} m 格网内 {stood[worst]} 个要素中将删除 {gone[worst]} 个"
+            f"（{share.iloc[0]:.1%}）；共 {len(share)} 个格网超限",
             f"{gone[worst]} of {stood[worst]} features ({share.iloc[0]:.1%}) in a cell of "
-            f"{self.limits.cell_m:g} m would be removed; {len(share)} cells are over the limit"
+            f"{self.limits.cell_m:g} m would be removed; {len(share)} cells are over the limit",
         )
-        expected = f"at most {self.limits.removed_cell_share:.1%} of any cell"
+        most = f"{self.limits.removed_cell_share:.1%}"
+        expected = Title(f"任一格网内不超过 {most}", f"at most {most} of any cell")
         cells = _cell_polygons(share.index.sort_values(), self.limits.cell_m)
         return [self._finding(MASS_REMOVAL_IN_CELL, found, expected, cells)]
 
@@ -142,18 +155,20 @@ class Guard:
             return self.limits.shift_m
         return max(3 * self.layer.precision_m, 0.5 * self.tolerance.sigma_m)
 
-    def _shift(self, shift: Numbers, matched: int) -> str:
+    def _shift(self, shift: Numbers, matched: int) -> Title | None:
         median = np.median(shift, axis=0)
         length = float(np.hypot(*median))
         deviation = np.hypot(*(shift - median).T)
         same_way = int((deviation <= length / 2).sum())
         if length < self._shift_limit() or length <= 3 * np.median(deviation):
-            return ""
+            return None
         if same_way < SAME_WAY_SHARE * matched:
-            return ""
-        return (
-            f"the whole layer {self.layer.name} is shifted by dx = {median[0]:.3f} m, "
-            f"dy = {median[1]:.3f} m ({same_way} of {matched} features)"
+            return None
+        vector = f"dx = {median[0]:.3f} m, dy = {median[1]:.3f} m"
+        return Title(
+            f"{self.layer.name} 图层整体偏移 {vector}（{matched} 个要素中的 {same_way} 个）",
+            f"the whole layer {self.layer.name} is shifted by {vector} "
+            f"({same_way} of {matched} features)",
         )
 
     def _axis_swap(
@@ -161,22 +176,32 @@ class Guard:
         before: npt.NDArray[np.object_],
         after: npt.NDArray[np.object_],
         matched: int,
-    ) -> str:
+    ) -> Title | None:
         old, new = (shapely.get_coordinates(shapely.centroid(side)) for side in (before, after))
         as_is, exchanged = np.hypot(*(new - old).T), np.hypot(*(new[:, ::-1] - old).T)
         nearer = int(((exchanged < as_is / 10) & (as_is >= self._shift_limit())).sum())
         if nearer < SAME_WAY_SHARE * matched:
-            return ""
-        return (
+            return None
+        return Title(
+            f"{self.layer.name} 图层坐标轴互换：{matched} 个要素中有 {nearer} 个"
+            "在 x、y 对调后位置正确",
             f"the axes of the whole layer {self.layer.name} are exchanged: {nearer} of {matched} "
-            "features lie right once x and y change places"
+            "features lie right once x and y change places",
         )
 
     def _finding(
-        self, rule: str, found: str, expected: str, place: shapely.Geometry | None
+        self, rule: str, found: Title, expected: Title, place: shapely.Geometry | None
     ) -> gpd.GeoDataFrame:
         """Return the one finding of a guard about the whole layer."""
-        rows = pd.DataFrame({"found": [found], "expected": [expected], "geometry": [place]})
+        rows = pd.DataFrame(
+            {
+                "found": [found.en],
+                "expected": [expected.en],
+                "found_zh": [found.zh],
+                "expected_zh": [expected.zh],
+                "geometry": [place],
+            }
+        )
         return findings_frame(
             rows,
             rule=rule,

@@ -13,6 +13,7 @@ from cityframe.core.agreement import Tolerance
 from cityframe.core.findings import concat_findings, findings_frame
 from cityframe.core.matching import PLAUSIBLE_M, PLAUSIBLE_SIZES
 from cityframe.model.finding import DefectClass, Gate, Scope
+from cityframe.model.text import Title
 from cityframe.reconcile.comparison import Comparison
 from cityframe.reconcile.roles import MatchedRecords, Role
 
@@ -33,6 +34,8 @@ AMBIGUOUS_MATCH = QuestionKind("reconcile.ambiguous-match", DefectClass.B, Gate.
 UNKNOWN_TARGET = QuestionKind("reconcile.unknown-target", DefectClass.B, Gate.BLOCK)
 SAME_TARGET = QuestionKind("reconcile.same-target", DefectClass.C, Gate.REVIEW)
 INSERT_OF_KNOWN = QuestionKind("reconcile.insert-of-known", DefectClass.D, Gate.NOTE)
+
+_OPERATIONS = {"insert": "新增", "update": "更新", "delete": "删除", "upsert": "新增或更新"}
 
 
 def record_findings(
@@ -67,7 +70,8 @@ class _Asker:
         at: Positions,
         *,
         found: pd.Series | str,
-        expected: str,
+        found_zh: pd.Series | str,
+        expected: Title,
         uid: npt.NDArray[np.object_] | str = "",
         other: pd.Series | str = "",
     ) -> gpd.GeoDataFrame:
@@ -80,7 +84,9 @@ class _Asker:
                 "record": about["record"],
                 "other": other,
                 "found": found,
-                "expected": expected,
+                "expected": expected.en,
+                "found_zh": found_zh,
+                "expected_zh": expected.zh,
                 "geometry": about.geometry.to_numpy(),
             },
             index=about.index,
@@ -111,7 +117,11 @@ def _implausible(ask: _Asker, pairs: Positions, comparison: Comparison) -> gpd.G
         IMPLAUSIBLE_MATCH,
         at,
         found="the record lies " + metres + " m away from feature " + uids + " of the same id",
-        expected=f"within {PLAUSIBLE_M:g} m or {PLAUSIBLE_SIZES:g} times its size",
+        found_zh="记录与同号要素 " + uids + " 相距 " + metres + " m",
+        expected=Title(
+            f"相距不超过 {PLAUSIBLE_M:g} m 或要素尺寸的 {PLAUSIBLE_SIZES:g} 倍",
+            f"within {PLAUSIBLE_M:g} m or {PLAUSIBLE_SIZES:g} times its size",
+        ),
         uid=uids.to_numpy(),
     )
 
@@ -129,11 +139,17 @@ def _ambiguous(ask: _Asker, at: Positions, tolerance: Tolerance) -> gpd.GeoDataF
     count = grouped.size()
     found = count.astype("str") + " features have its key or its place"
     found = found.mask(count == 1, "other records have the same key or place")
+    found_zh = count.astype("str") + " 个要素与其主键或位置相同"
+    found_zh = found_zh.mask(count == 1, "另有记录的主键或位置相同")
     return ask(
         AMBIGUOUS_MATCH,
         count.index.to_numpy(dtype=np.intp),
         found=found.reset_index(drop=True),
-        expected=f"one feature and one record of a key, or within {tolerance.limit_m:.3f} m",
+        found_zh=found_zh.reset_index(drop=True),
+        expected=Title(
+            f"同一主键或 {tolerance.limit_m:.3f} m 以内只有一个要素和一条记录",
+            f"one feature and one record of a key, or within {tolerance.limit_m:.3f} m",
+        ),
         other=grouped.agg(",".join).reset_index(drop=True),
     )
 
@@ -145,7 +161,8 @@ def _unknown(ask: _Asker, at: Positions) -> gpd.GeoDataFrame:
         UNKNOWN_TARGET,
         at,
         found=operation + " of a feature that the framework does not have",
-        expected="a known uid or key",
+        found_zh=operation.map(_OPERATIONS).fillna(operation) + "的要素在框架中不存在",
+        expected=Title("已有的标识或主键", "a known uid or key"),
     )
 
 
@@ -154,7 +171,10 @@ def _same_target(ask: _Asker, at: Positions) -> gpd.GeoDataFrame:
         SAME_TARGET,
         at,
         found="a later record of the delivery speaks of the same feature",
-        expected="one record a feature; the last one counts",
+        found_zh="批次中后面的记录指向同一要素",
+        expected=Title(
+            "每个要素一条记录；以最后一条为准", "one record a feature; the last one counts"
+        ),
     )
 
 
@@ -163,6 +183,7 @@ def _insert_of_known(ask: _Asker, at: Positions) -> gpd.GeoDataFrame:
         INSERT_OF_KNOWN,
         at,
         found="insert of a feature that the framework has; taken as an update",
-        expected="an update",
+        found_zh="新增的要素在框架中已存在；按更新处理",
+        expected=Title("更新", "an update"),
         uid=ask.matched.uids(at),
     )
