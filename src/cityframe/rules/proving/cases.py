@@ -17,9 +17,9 @@ The document's ``attributes`` map names to types, its ``layer`` gives more of th
 ``others`` declares other layers, ``scope`` where the rule looks. A case is one of ``pass``,
 ``fail``, ``limit`` and ``empty``; each of its features is drawn as
 `cityframe.rules.proving.case_grid` says, its other keys are attributes. A case may have
-``parameters``, ``geometry`` and ``others`` of its own, ``previous`` (the layer in the current release), ``changes``, ``received`` (what the
-delivery brought) and ``observations`` (those of the sensors' feeds, a list of ``{stream, start,
-step_s, values, delay_s}``).
+``parameters``, ``geometry`` and ``others`` of its own, ``previous`` (the layer in the current
+release), ``changes``, ``received`` (what the delivery brought) and ``observations`` (those of the
+sensors' feeds, a list of ``{stream, start, step_s, values, delay_s}``).
 
 A finding wanted has ``row`` (null for the whole layer) and may have ``other``, ``uid``, ``place``,
 and parts of the texts ``found``, ``expected``, ``found_zh``, ``expected_zh``.
