@@ -49,15 +49,28 @@ def measure_default_sets(meter: Meter, sizes: tuple[int, int, int]) -> dict[str,
     return {layer: len(one.findings) for layer, one in checked.items()}
 
 
-def measure_incremental(meter: Meter, sizes: tuple[int, int, int]) -> int:
-    """Check all layers in full, change 1 % of each, check again both ways; compare."""
+def measure_incremental(
+    meter: Meter, sizes: tuple[int, int, int], part_of_city: float
+) -> tuple[int, int]:
+    """Check all layers in full, change 1 % of each, check again both ways; compare.
+
+    Parameters
+    ----------
+    part_of_city : float
+        Share of the area in which the changes lie: 1 for all over.
+
+    Returns
+    -------
+    tuple of int
+        Features changed, and findings.
+    """
     made = city(*sizes)
     rules = default_rules(made)
     _warm_up(rules, made)
     before = {layer: _check(rules, made.frames, layer, made.frames[layer]) for layer in LAYERS}
     frames, changed = {}, {}
     for layer, frame in made.frames.items():
-        frames[layer], changed[layer] = _changed(layer, frame)
+        frames[layer], changed[layer] = _changed(layer, frame, part_of_city)
     found = 0
     for layer in LAYERS:
         since = Since(before[layer].findings, changed)
@@ -69,7 +82,7 @@ def measure_incremental(meter: Meter, sizes: tuple[int, int, int]) -> int:
             message = f"{layer}: the incremental check is not the full one"
             raise RuntimeError(message)
         found += len(full.findings)
-    return found
+    return sum(len(one.uids) for one in changed.values()), found
 
 
 def measure_attributes(meter: Meter, sizes: tuple[int, int, int]) -> int:
@@ -135,28 +148,40 @@ def _warm_up(rules: CompiledRules, made: City) -> None:
         _check(rules, heads, layer, heads[layer])
 
 
-def _changed(layer: str, frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, LayerChange]:
-    """Return the frame with 1 % of its features reshaped a little, all over, and which."""
+def _changed(
+    layer: str, frame: gpd.GeoDataFrame, part_of_city: float
+) -> tuple[gpd.GeoDataFrame, LayerChange]:
+    """Return the frame with up to 1 % of its features reshaped a little, and which."""
     rng = np.random.default_rng(7)
     geometry = np.asarray(frame.geometry, dtype=object).copy()
+    inside = _inside(geometry, part_of_city)
+    wanted = round(len(frame) * SHARE)
     if layer == "parcels":
         # a vertex of a common border moves, and both its parcels with it
-        west = _apart(rng, len(frame), round(len(frame) * SHARE / 2))
+        west = np.intersect1d(_with_east_neighbour(len(frame)), inside)
+        west = np.sort(rng.permutation(west)[: wanted // 2])
         rows = np.sort(np.concatenate([west, west + 1]))
         moved = _with_moved_border(geometry, west)
     else:
-        rows = np.sort(rng.permutation(len(frame))[: round(len(frame) * SHARE)])
+        rows = np.sort(rng.permutation(inside)[:wanted])
         moved = geometry.copy()
         moved[rows] = shapely.transform(geometry[rows], lambda xy: xy + 0.01)
     after = frame.set_geometry(gpd.GeoSeries(moved, index=frame.index, crs=frame.crs))
     return after, LayerChange(frozenset(frame["uid"].iloc[rows]), geometry[rows])
 
 
-def _apart(rng: np.random.Generator, count: int, wanted: int) -> npt.NDArray[np.int64]:
-    """Return rows with an east neighbour, no two of them side by side."""
+def _inside(geometry: npt.NDArray[np.object_], part_of_city: float) -> npt.NDArray[np.int64]:
+    """Return the rows in the lower left part of the city."""
+    corner = shapely.bounds(geometry)[:, :2]
+    low, high = corner.min(axis=0), corner.max(axis=0)
+    limit = low + (high - low) * part_of_city**0.5
+    return np.flatnonzero((corner <= limit).all(axis=1))
+
+
+def _with_east_neighbour(count: int) -> npt.NDArray[np.int64]:
+    """Return parcels with an east neighbour, no two of them side by side."""
     side = round(count**0.5)
-    grid = np.arange(side * side).reshape(side, side)
-    return np.sort(rng.permutation(grid[::2, :-1:3].ravel())[:wanted])
+    return np.arange(side * side).reshape(side, side)[::2, :-1:3].ravel()
 
 
 def _with_moved_border(
