@@ -21,6 +21,7 @@ from cityframe.model.report import (
     RuleStatus,
 )
 from cityframe.model.text import Title
+from cityframe.products.report.reasons import reason_titles
 
 _STATUS_ORDER = (RuleStatus.FAILED, RuleStatus.NOT_CHECKED, RuleStatus.PASSED)
 
@@ -66,6 +67,8 @@ class DeliveryRow:
     account: DeliveryAccount
     size: int
     layers: tuple[FateRow, ...]
+    reasons: tuple[Title, ...]
+    """Why it was quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class View:
     """All that the templates need besides the report."""
 
     verdict: str
+    reasons: tuple[Title, ...]
+    """Why the candidate can't be approved."""
     holding: tuple[RuleRow, ...]
     to_mend: tuple[RuleRow, ...]
     """Rules with open findings, most severe first; of a delivery's report."""
@@ -119,6 +124,7 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
     status = [row.result.status for row in rows]
     return View(
         verdict=verdict(report, findings),
+        reasons=_gate_reasons(report, findings),
         holding=tuple(row for row in rows if _holds(row.result)),
         to_mend=_to_mend(report, rows),
         titles=titles,
@@ -126,7 +132,7 @@ def report_view(report: Report, findings: pd.DataFrame, layers: Mapping[str, Lay
         changes=changes,
         changed=sum(row.total for row in changes),
         fates=tuple(fate.value for fate in Fate),
-        deliveries=tuple(_delivery_row(one) for one in report.deliveries),
+        deliveries=tuple(_delivery_row(one, report, findings) for one in report.deliveries),
         quarantined=sum(bool(one.quarantine_reasons) for one in report.deliveries),
         read=sum(layer.read for one in report.deliveries for layer in one.layers),
         returned=sum(
@@ -167,6 +173,26 @@ def verdict(report: Report, findings: pd.DataFrame) -> str:
     if report.state in (CycleState.APPROVED, CycleState.RETURNED, CycleState.ABANDONED):
         return str(report.state)
     return "held" if report.gate_reasons else "clear"
+
+
+def _gate_reasons(report: Report, findings: pd.DataFrame) -> tuple[Title, ...]:
+    return reason_titles(
+        report.gate_reasons,
+        [one for one in report.results if one.scope is Scope.CANDIDATE],
+        findings[findings["scope"] == Scope.CANDIDATE],
+    )
+
+
+def _quarantine_reasons(
+    account: DeliveryAccount, report: Report, findings: pd.DataFrame
+) -> tuple[Title, ...]:
+    delivery = account.delivery.id
+    is_its = (findings["scope"] == Scope.DELIVERY) & (findings["delivery"] == delivery)
+    return reason_titles(
+        account.quarantine_reasons,
+        [one for one in report.results if one.scope is Scope.DELIVERY and one.delivery == delivery],
+        findings[is_its],
+    )
 
 
 def _to_mend(report: Report, rows: tuple[RuleRow, ...]) -> tuple[RuleRow, ...]:
@@ -300,7 +326,7 @@ def _change_row(one: LayerChanges) -> ChangeRow:
     )
 
 
-def _delivery_row(account: DeliveryAccount) -> DeliveryRow:
+def _delivery_row(account: DeliveryAccount, report: Report, findings: pd.DataFrame) -> DeliveryRow:
     return DeliveryRow(
         account=account,
         size=sum(file.size for file in account.delivery.files),
@@ -313,4 +339,5 @@ def _delivery_row(account: DeliveryAccount) -> DeliveryRow:
             )
             for one in account.layers
         ),
+        reasons=_quarantine_reasons(account, report, findings),
     )
