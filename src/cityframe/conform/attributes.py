@@ -25,10 +25,13 @@ from cityframe.core.units import unit_conversion
 from cityframe.errors import DeclarationError
 from cityframe.model.fate import Fate
 from cityframe.model.layer import Attribute, AttributeType, Layer
+from cityframe.model.text import Title
 
 _LISTED = 20
 _LINE_BREAK = r"[\t\n\r]"
 _CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{80}-\x{9F}]"
+_NO_CONTROL = Title("不含控制字符的文本", "text without control characters")
+_ONE_LINE = Title("单行文本", "text on one line")
 
 
 @dataclass(frozen=True)
@@ -168,11 +171,11 @@ def _declared_values(
     if attribute.codes:
         is_bad |= (values.notna() & ~values.isin(attribute.codes)).to_numpy()
     if is_bad.any():
-        expected = EXPECTED[attribute.type]
+        expected = one_of(attribute.codes) if attribute.codes else EXPECTED[attribute.type]
         raise DeclarationError(
             where=place,
             found=f"{declared[int(np.flatnonzero(is_bad)[0])]!r} does not fit the attribute",
-            expected=one_of(attribute.codes) if attribute.codes else expected,
+            expected=expected.en,
         )
     return values
 
@@ -198,8 +201,8 @@ def _text_problems(
     text = pa.array(values, type=pa.large_string(), from_pandas=True)
     problems = []
     for rule, pattern, expected, fate in (
-        ("intake.control-character", _CONTROL, "text without control characters", Fate.RETURNED),
-        ("intake.line-break", _LINE_BREAK, "text on one line", None),
+        ("intake.control-character", _CONTROL, _NO_CONTROL, Fate.RETURNED),
+        ("intake.line-break", _LINE_BREAK, _ONE_LINE, None),
     ):
         hits = pc.fill_null(pc.match_substring_regex(text, pattern), False)
         is_hit = hits.to_numpy(zero_copy_only=False)
@@ -213,7 +216,7 @@ def _value_problem(
     is_bad: Mask,
     mapping: ColumnMapping,
     attribute: Attribute,
-    expected: str,
+    expected: Title,
     fate: Fate | None = Fate.RETURNED,
 ) -> list[RecordProblem]:
     records = np.flatnonzero(is_bad)
@@ -221,11 +224,27 @@ def _value_problem(
         return []
     shown = as_text(delivered.take(pa.array(records))).to_pylist()
     found = [f"{attribute.name} is {value!r} (column {mapping.column!r})" for value in shown]
-    return [RecordProblem(rule, records, found, f"{attribute.name}: {expected}", fate)]
+    return [
+        RecordProblem(
+            rule,
+            records,
+            found,
+            f"{attribute.name}: {expected.en}",
+            fate,
+            found_zh=[
+                f"{attribute.name} 的值为 {value!r}（列 {mapping.column!r}）" for value in shown
+            ],
+            expected_zh=f"{attribute.name}：{expected.zh}",
+        )
+    ]
 
 
-def one_of(values: Sequence[str] | Mapping[str, object]) -> str:
+def one_of(values: Sequence[str] | Mapping[str, object]) -> Title:
     """Return the allowed values for a message, not more than a few."""
     listed = [repr(value) for value in values]
     more = len(listed) - _LISTED
-    return "one of " + ", ".join(listed[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    shown = listed[:_LISTED]
+    return Title(
+        "下列之一：" + "、".join(shown) + (f" 等，另有 {more} 个" if more > 0 else ""),
+        "one of " + ", ".join(shown) + (f" and {more} more" if more > 0 else ""),
+    )

@@ -12,6 +12,7 @@ import pandas as pd
 from cityframe.config.source import Feed, JoinGeometry, WktGeometry, XyGeometry
 from cityframe.conform.problems import LayerProblem, Problem, RecordProblem
 from cityframe.core.source_table import SourceTable
+from cityframe.model.text import Title
 
 _LISTED = 20
 
@@ -104,16 +105,21 @@ def _unknown_columns(table: SourceTable, known: set[str]) -> list[Problem]:
         problems.append(
             LayerProblem(
                 "intake.unknown-column",
-                f"{place(table)}: columns that are not declared: {_listed(found)}",
+                f"{place(table)}: columns that are not declared: {_listed(found).en}",
                 "only columns that are mapped, in ignore or in optional",
+                found_zh=f"{place(table)}：未声明的列：{_listed(found).zh}",
+                expected_zh="仅有已映射或列于 ignore、optional 的列",
             )
         )
     if twice:
+        repeated = _listed([Title(repr(name), repr(name)) for name in twice])
         problems.append(
             LayerProblem(
                 "intake.unknown-column",
-                f"{place(table)}: columns that stand twice: {_listed(map(repr, twice))}",
+                f"{place(table)}: columns that stand twice: {repeated.en}",
                 "each column once",
+                found_zh=f"{place(table)}：重复的列：{repeated.zh}",
+                expected_zh="每列一次",
             )
         )
     return problems
@@ -136,8 +142,10 @@ def _missing_columns(
     return [
         LayerProblem(
             "intake.missing-column",
-            f"{place(table)}: columns that are missing: {_listed(missing)}",
+            f"{place(table)}: columns that are missing: {_listed(missing).en}",
             "every mapped column that is not in optional, in each table of the feed",
+            found_zh=f"{place(table)}：缺少的列：{_listed(missing).zh}",
+            expected_zh="供数的每个表均有全部已映射且不在 optional 中的列",
         )
     ]
 
@@ -152,7 +160,19 @@ def _unreadable(tables: Sequence[SourceTable]) -> list[Problem]:
     if not defects:
         return []
     records = np.array(list(defects), dtype=np.int64)
-    return [RecordProblem("intake.unreadable", records, list(defects.values()), "a whole record")]
+    reasons = list(defects.values())
+    # why stays as the reader of the format says it
+    found_zh = [f"无法读取：{reason}" for reason in reasons]
+    return [
+        RecordProblem(
+            "intake.unreadable",
+            records,
+            reasons,
+            "a whole record",
+            found_zh=found_zh,
+            expected_zh="完整的记录",
+        )
+    ]
 
 
 def place(table: SourceTable) -> str:
@@ -160,18 +180,23 @@ def place(table: SourceTable) -> str:
     return f"{table.file}, table {table.table}" if table.table else table.file
 
 
-def _with_likeness(name: str, candidates: Iterable[str]) -> str:
+def _with_likeness(name: str, candidates: Iterable[str]) -> Title:
     alike = [one for one in sorted(candidates) if _folded(one) == _folded(name)]
     if not alike:
-        return repr(name)
-    return f"{name!r} (differs from {alike[0]!r} in case, white space or byte order mark only)"
+        return Title(repr(name), repr(name))
+    return Title(
+        f"{name!r}（与 {alike[0]!r} 仅大小写、空白或字节序标记不同）",
+        f"{name!r} (differs from {alike[0]!r} in case, white space or byte order mark only)",
+    )
 
 
 def _folded(name: str) -> str:
     return "".join(unicodedata.normalize("NFKC", name).replace("\ufeff", "").split()).casefold()
 
 
-def _listed(names: Iterable[str]) -> str:
-    shown = list(names)
-    more = len(shown) - _LISTED
-    return ", ".join(shown[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[Title]) -> Title:
+    shown, more = names[:_LISTED], len(names) - _LISTED
+    return Title(
+        "、".join(one.zh for one in shown) + (f" 等，另有 {more} 个" if more > 0 else ""),
+        ", ".join(one.en for one in shown) + (f" and {more} more" if more > 0 else ""),
+    )

@@ -173,7 +173,16 @@ def _count_problems(count: int, limits: CountRange) -> list[Problem]:
     most = "" if limits.max is None else f" and at most {limits.max}"
     if count >= limits.min and (limits.max is None or count <= limits.max):
         return []
-    return [LayerProblem("intake.count", f"{count} records", f"at least {limits.min}{most}")]
+    most_zh = "" if limits.max is None else f"，不多于 {limits.max}"
+    return [
+        LayerProblem(
+            "intake.count",
+            f"{count} records",
+            f"at least {limits.min}{most}",
+            found_zh=f"{count} 条记录",
+            expected_zh=f"不少于 {limits.min}{most_zh}",
+        )
+    ]
 
 
 def _operations(columns: Columns, feed: Feed) -> tuple[pd.Series, list[Problem]]:
@@ -194,9 +203,16 @@ def _operations(columns: Columns, feed: Feed) -> tuple[pd.Series, list[Problem]]
     unknown = np.flatnonzero(operation.isna())
     if not len(unknown):
         return operation, []
-    found = [f"{feed.operation.column} is {one!r}" for one in text.take(unknown).to_pylist()]
-    expected = f"one of {', '.join(meaning)}"
-    return operation, [RecordProblem("intake.unknown-operation", unknown, found, expected)]
+    shown = text.take(unknown).to_pylist()
+    problem = RecordProblem(
+        "intake.unknown-operation",
+        unknown,
+        [f"{feed.operation.column} is {one!r}" for one in shown],
+        f"one of {', '.join(meaning)}",
+        found_zh=[f"{feed.operation.column} 的值为 {one!r}" for one in shown],
+        expected_zh=f"下列之一：{'、'.join(meaning)}",
+    )
+    return operation, [problem]
 
 
 def _valid_from(
@@ -220,6 +236,17 @@ def _valid_from(
     if len(unread):
         shown = as_text(delivered).take(unread).to_pylist()
         found = [f"valid_from is {value!r} (column {mapping.column!r})" for value in shown]
-        expected = f"{EXPECTED[AttributeType.DATETIME]}, or a date"
-        problems = [RecordProblem("intake.type", unread, found, expected)]
+        expected = EXPECTED[AttributeType.DATETIME]
+        problems = [
+            RecordProblem(
+                "intake.type",
+                unread,
+                found,
+                f"{expected.en}, or a date",
+                found_zh=[
+                    f"valid_from 的值为 {value!r}（列 {mapping.column!r}）" for value in shown
+                ],
+                expected_zh=f"{expected.zh}，或日期",
+            )
+        ]
     return moments.fillna(observed), problems

@@ -8,6 +8,7 @@ import shapely
 
 from cityframe.conform.problems import GeometryArray, LayerProblem, Mask, Problem, RecordProblem
 from cityframe.core.crs import Area, CoordinateSystem, describe
+from cityframe.model.text import Title
 
 _CHUNK = 100_000
 
@@ -65,17 +66,30 @@ def check_coordinates(
     swapped = records[is_swapped]
     checked[swapped] = shapely.transform(geometry[swapped], lambda xy: xy[:, ::-1])
     outside = records[~is_inside & ~is_swapped]
-    expected = "; ".join(f"inside the area of {describe(one)}: {area}" for one, area in limits)
+    expected = Title(
+        "；".join(
+            f"在 {describe(one)} 的适用范围内：经度 {area.west} 至 {area.east}，"
+            f"纬度 {area.south} 至 {area.north}"
+            for one, area in limits
+        ),
+        "; ".join(f"inside the area of {describe(one)}: {area}" for one, area in limits),
+    )
     problems: list[Problem] = [
-        RecordProblem("intake.coordinates", which, [f"{text}{_shown(geometry[i])}" for i in which],
-                      expected)
-        for which, text in (
-            (np.flatnonzero(is_broken), "coordinates that are not finite: "),
-            (swapped, "axes look swapped: "),
-            (outside, "coordinates outside: "),
+        RecordProblem(
+            "intake.coordinates",
+            which,
+            [f"{text}: {_shown(geometry[i])}" for i in which],
+            expected.en,
+            found_zh=[f"{text_zh}：{_shown(geometry[i])}" for i in which],
+            expected_zh=expected.zh,
+        )
+        for which, text, text_zh in (
+            (np.flatnonzero(is_broken), "coordinates that are not finite", "坐标不是有限数值"),
+            (swapped, "axes look swapped", "疑似坐标轴互换"),
+            (outside, "coordinates outside", "坐标超出范围"),
         )
         if len(which)
-    ]  # fmt: skip
+    ]
     problems += _whole(len(records), len(swapped), len(outside), expected)
     return CheckedCoordinates(checked, _bounds_of(lonlat[is_inside]), tuple(problems))
 
@@ -89,16 +103,33 @@ def with_image(
         return transformed, []
     placed = transformed.copy()
     placed[lost] = None
-    found = [f"no image in {describe(target)}: {_shown(delivered[record])}" for record in lost]
-    return placed, [RecordProblem("intake.coordinates", lost, found, "a place in the layer's CRS")]
+    problem = RecordProblem(
+        "intake.coordinates",
+        lost,
+        [f"no image in {describe(target)}: {_shown(delivered[record])}" for record in lost],
+        "a place in the layer's CRS",
+        found_zh=[f"无法转换到 {describe(target)}：{_shown(delivered[record])}" for record in lost],
+        expected_zh="在图层坐标系内的位置",
+    )
+    return placed, [problem]
 
 
-def _whole(placed: int, swapped: int, outside: int, expected: str) -> list[Problem]:
+def _whole(placed: int, swapped: int, outside: int, expected: Title) -> list[Problem]:
     if 2 * (swapped + outside) <= placed:
         return []
-    what = "axes look swapped" if swapped >= outside else "coordinates lie outside"
-    found = f"{what} in {max(swapped, outside)} of {placed} geometries"
-    return [LayerProblem("intake.coordinates", found, expected)]
+    is_swap = swapped >= outside
+    what = "axes look swapped" if is_swap else "coordinates lie outside"
+    what_zh = "疑似坐标轴互换" if is_swap else "坐标超出范围"
+    most = max(swapped, outside)
+    return [
+        LayerProblem(
+            "intake.coordinates",
+            f"{what} in {most} of {placed} geometries",
+            expected.en,
+            found_zh=f"{placed} 个几何中有 {most} 个{what_zh}",
+            expected_zh=expected.zh,
+        )
+    ]
 
 
 def _is_finite(geometry: GeometryArray) -> Mask:

@@ -50,7 +50,9 @@ def missing_keys(
         "no " + ", ".join(name for name, is_null in zip(present, row, strict=True) if is_null)
         for row in is_absent
     ]
-    return [RecordProblem("intake.missing-key", lacking, found, f"{', '.join(layer.key)}")]
+    found_zh = [f"缺少 {text.removeprefix('no ')}" for text in found]
+    expected = ", ".join(layer.key)
+    return [RecordProblem("intake.missing-key", lacking, found, expected, found_zh=found_zh)]
 
 
 def duplicates(
@@ -94,15 +96,18 @@ def _exact(
     firsts = group[~is_later]
     first_of = pd.Series(firsts.index, index=firsts.to_numpy())
     later: Records = is_later.index.to_numpy()[is_later.to_numpy()]
+    same = first_of[group[later]].tolist()
     is_merged = policy.exact == "merge"
     return [
         RecordProblem(
             "intake.duplicate-record",
             later,
-            [f"says the same as record {first}" for first in first_of[group[later]]],
+            [f"says the same as record {first}" for first in same],
             "each record once",
             Fate.MERGED if is_merged else Fate.RETURNED,
             is_finding=not is_merged,
+            found_zh=[f"与记录 {first} 完全相同" for first in same],
+            expected_zh="每条记录一次",
         )
     ]
 
@@ -116,17 +121,24 @@ def _same_key(identity: pd.Series, policy: Duplicates) -> list[RecordProblem]:
         losing = shared
     else:
         losing = shared[shared.duplicated(keep="first" if policy.key == "first" else "last")]
-    listed = shared.index.to_series().groupby(shared).agg(_listed)
+    records = shared.index.to_series().groupby(shared)
+    listed, listed_zh = records.agg(_listed), records.agg(_listed, more=" 等，另有 {} 条")
     found = [f"key {key!r} stands several times: records {listed[key]}" for key in losing]
     kept = "" if policy.key == "return" else f"; the {policy.key} is taken"
+    kept_zh = {"first": "；采用第一条", "last": "；采用最后一条"}.get(policy.key, "")
     return [
         RecordProblem(
-            "intake.duplicate-key", losing.index.to_numpy(), found, f"each key once{kept}"
+            "intake.duplicate-key",
+            losing.index.to_numpy(),
+            found,
+            f"each key once{kept}",
+            found_zh=[f"主键 {key!r} 重复：记录 {listed_zh[key]}" for key in losing],
+            expected_zh=f"每个主键一次{kept_zh}",
         )
     ]
 
 
-def _listed(records: pd.Series) -> str:
-    more = len(records) - _LISTED
+def _listed(records: pd.Series, more: str = " and {} more") -> str:
+    rest = len(records) - _LISTED
     shown = ", ".join(str(record) for record in records[:_LISTED])
-    return shown + (f" and {more} more" if more > 0 else "")
+    return shown + (more.format(rest) if rest > 0 else "")

@@ -111,8 +111,20 @@ def _unmatched(records: Records, keys: pd.Series, join: JoinGeometry) -> list[Pr
     if not len(records):
         return []
     found = [f"{_shown(key, join)} in layer {join.layer}: none" for key in keys.iloc[records]]
-    expected = f"one feature of layer {join.layer}"
-    return [RecordProblem("intake.unmatched-join", records, found, expected, Fate.WAITING)]
+    return [
+        RecordProblem(
+            "intake.unmatched-join",
+            records,
+            found,
+            f"one feature of layer {join.layer}",
+            Fate.WAITING,
+            found_zh=[
+                f"{_shown(key, join, '无 {}', ' 或 ')}：图层 {join.layer} 中没有要素"
+                for key in keys.iloc[records]
+            ],
+            expected_zh=f"图层 {join.layer} 的一个要素",
+        )
+    ]
 
 
 def _ambiguous(
@@ -132,12 +144,25 @@ def _ambiguous(
         for key, uid in zip(keys.iloc[records], candidates, strict=True)
     ]
     other = [",".join(uid[:_LISTED]) for uid in candidates]
-    expected = f"one feature of layer {join.layer}"
-    return [RecordProblem("intake.ambiguous-join", records, found, expected, Fate.WAITING, other)]
+    return [
+        RecordProblem(
+            "intake.ambiguous-join",
+            records,
+            found,
+            f"one feature of layer {join.layer}",
+            Fate.WAITING,
+            other,
+            found_zh=[
+                f"{_shown(key, join)}：图层 {join.layer} 中有 {len(uid)} 个要素"
+                for key, uid in zip(keys.iloc[records], candidates, strict=True)
+            ],
+            expected_zh=f"图层 {join.layer} 的一个要素",
+        )
+    ]
 
 
-def _shown(key: object, join: JoinGeometry) -> str:
+def _shown(key: object, join: JoinGeometry, lacking: str = "no {}", either: str = " or ") -> str:
     if not isinstance(key, str):
-        return f"no {' or '.join(join.on.values())}"
+        return lacking.format(either.join(join.on.values()))
     pairs = zip(join.on, key.split(_SEPARATOR), strict=True)
     return ", ".join(f"{name} {value!r}" for name, value in pairs)

@@ -104,9 +104,15 @@ class Placer:
         is_ignored = isinstance(self.feed.geometry, NoGeometry)
         if is_ignored or delivered is None or shapely.is_missing(delivered).all():
             return _nowhere(columns)
-        found = f"{np.count_nonzero(~shapely.is_missing(delivered))} geometries are left out"
-        expected = f"no geometry, as layer {self.layer.name} has none"
-        note = LayerProblem("intake.dropped-geometry", found, expected, quarantines=False)
+        count = np.count_nonzero(~shapely.is_missing(delivered))
+        note = LayerProblem(
+            "intake.dropped-geometry",
+            f"{count} geometries are left out",
+            f"no geometry, as layer {self.layer.name} has none",
+            quarantines=False,
+            found_zh=f"{count} 个几何未采用",
+            expected_zh=f"无几何：图层 {self.layer.name} 没有几何",
+        )
         return _nowhere(columns, [note])
 
     def _declared(self) -> CoordinateSystem:
@@ -134,6 +140,8 @@ class Placer:
                 "intake.crs",
                 f"{place(table)} states {stated}",
                 f"{describe(declared)}, as declared",
+                found_zh=f"{place(table)} 标明的坐标系为 {stated}",
+                expected_zh=f"与声明一致：{describe(declared)}",
             )
             for table in tables
             if table.geometry is not None and table.crs
@@ -171,9 +179,17 @@ class Placer:
         if operation.accuracy_m <= accuracy_m:
             return []
         better = f"; better with its grid installed: {operation.better}" if operation.better else ""
-        found = f"accuracy {operation.accuracy_m:g} m of {operation.description}{better}"
-        expected = f"at most {accuracy_m:g} m, the accuracy of the source"
-        return [LayerProblem("intake.crs-accuracy", found, expected, quarantines=False)]
+        better_zh = f"；安装格网后可用更优的 {operation.better}" if operation.better else ""
+        return [
+            LayerProblem(
+                "intake.crs-accuracy",
+                f"accuracy {operation.accuracy_m:g} m of {operation.description}{better}",
+                f"at most {accuracy_m:g} m, the accuracy of the source",
+                quarantines=False,
+                found_zh=f"{operation.description} 的精度为 {operation.accuracy_m:g} m{better_zh}",
+                expected_zh=f"不大于数据源精度 {accuracy_m:g} m",
+            )
+        ]
 
     def _check_heights(self, declared: CoordinateSystem) -> None:
         if not (self.layer.has_z and declared.heights):
@@ -242,7 +258,13 @@ def _nowhere(columns: Columns, problems: Sequence[Problem] = ()) -> Placement:
 
 def _no_geometry(tables: Sequence[SourceTable]) -> list[Problem]:
     return [
-        LayerProblem("intake.missing-column", f"{place(table)}: no geometry", "a geometry column")
+        LayerProblem(
+            "intake.missing-column",
+            f"{place(table)}: no geometry",
+            "a geometry column",
+            found_zh=f"{place(table)}：无几何",
+            expected_zh="几何列",
+        )
         for table in tables
         if table.geometry is None
     ]
@@ -287,7 +309,19 @@ def _from_xy(columns: Columns, geometry: XyGeometry) -> tuple[GeometryArray, lis
         ", ".join(f"{name} is {value!r}" for name, value in zip(names, row, strict=True))
         for row in zip(*shown, strict=True)
     ]
-    return points, [RecordProblem("intake.coordinates", records, found, "a number in each")]
+    found_zh = [
+        "，".join(f"{name} 的值为 {value!r}" for name, value in zip(names, row, strict=True))
+        for row in zip(*shown, strict=True)
+    ]
+    problem = RecordProblem(
+        "intake.coordinates",
+        records,
+        found,
+        "a number in each",
+        found_zh=found_zh,
+        expected_zh="各为数值",
+    )
+    return points, [problem]
 
 
 def _from_wkt(columns: Columns, geometry: WktGeometry) -> tuple[GeometryArray, list[Problem]]:
@@ -301,8 +335,16 @@ def _from_wkt(columns: Columns, geometry: WktGeometry) -> tuple[GeometryArray, l
     records = np.flatnonzero(shapely.is_missing(shapes) & ~is_null(text))
     if not len(records):
         return shapes, []
-    found = [f"{geometry.wkt} is {texts[record][:_SHOWN]!r}" for record in records]
-    return shapes, [RecordProblem("intake.geometry-text", records, found, "well-known text")]
+    starts = [texts[record][:_SHOWN] for record in records]
+    problem = RecordProblem(
+        "intake.geometry-text",
+        records,
+        [f"{geometry.wkt} is {one!r}" for one in starts],
+        "well-known text",
+        found_zh=[f"{geometry.wkt} 的值为 {one!r}" for one in starts],
+        expected_zh="WKT 几何文本",
+    )
+    return shapes, [problem]
 
 
 def _one_from_wkt(text: str | None) -> shapely.Geometry | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
@@ -38,6 +39,10 @@ class RecordProblem:
         The other features concerned, one text a record; empty for none.
     is_finding : bool
         Whether it is a finding, or a fate alone.
+    found_zh : sequence of str
+        ``found`` in Chinese; empty for the English texts.
+    expected_zh : str
+        ``expected`` in Chinese; empty for the English text.
     """
 
     rule: str
@@ -47,6 +52,8 @@ class RecordProblem:
     fate: Fate | None = Fate.RETURNED
     other: Sequence[str] = ()
     is_finding: bool = True
+    found_zh: Sequence[str] = ()
+    expected_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class LayerProblem:
     found: str
     expected: str = ""
     quarantines: bool = True
+    found_zh: str = ""
+    expected_zh: str = ""
 
 
 Problem = RecordProblem | LayerProblem
@@ -139,9 +148,13 @@ def _rows(
         rows["geometry"] = _points(geometry[records])
         filled = [rows.astype({"record": "Int64"})]
     if whole:
-        found = "; ".join(one.found for one in whole)
-        expected = "; ".join(dict.fromkeys(one.expected for one in whole if one.expected))
-        filled.insert(0, pd.DataFrame({"found": [found], "expected": [expected]}))
+        texts = {
+            "found": "; ".join(one.found for one in whole),
+            "expected": _each_once(one.expected for one in whole),
+            "found_zh": "；".join(one.found_zh or one.found for one in whole),
+            "expected_zh": _each_once((one.expected_zh or one.expected for one in whole), "；"),
+        }
+        filled.insert(0, pd.DataFrame(texts, index=[0]))
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
@@ -153,6 +166,8 @@ def _record_rows(problem: RecordProblem) -> pd.DataFrame:
             "record": problem.records,
             "found": list(problem.found),
             "expected": problem.expected,
+            "found_zh": list(problem.found_zh or problem.found),
+            "expected_zh": problem.expected_zh or problem.expected,
             "other": list(problem.other) or "",
         }
     )
@@ -164,13 +179,21 @@ def _one_each(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.sort_values("record", ignore_index=True)
     is_repeated = rows["record"].duplicated(keep=False)
     grouped = rows[is_repeated].groupby("record")
-    joined = grouped.agg({"found": "; ".join, "expected": _each_once, "other": "first"})
+    joined = grouped.agg(
+        {
+            "found": "; ".join,
+            "expected": _each_once,
+            "found_zh": "；".join,
+            "expected_zh": partial(_each_once, between="；"),
+            "other": "first",
+        }
+    )
     together = pd.concat([rows[~is_repeated], joined.reset_index()])
     return together.sort_values("record", ignore_index=True)
 
 
-def _each_once(texts: pd.Series) -> str:
-    return "; ".join(dict.fromkeys(text for text in texts if text))
+def _each_once(texts: Iterable[str], between: str = "; ") -> str:
+    return between.join(dict.fromkeys(text for text in texts if text))
 
 
 def _points(geometry: GeometryArray) -> GeometryArray:

@@ -8,6 +8,7 @@ import shapely
 
 from cityframe.conform.problems import GeometryArray, LayerProblem, Mask, Problem, RecordProblem
 from cityframe.model.layer import GeometryType, Layer
+from cityframe.model.text import Title
 
 _TYPE_NAMES = np.array(
     ["Point", "LineString", "LinearRing", "Polygon", "MultiPoint", "MultiLineString",
@@ -29,7 +30,9 @@ def without_measures(geometry: GeometryArray) -> tuple[GeometryArray, list[Probl
     has_both = has_m & shapely.has_z(geometry)
     flat[has_m & ~has_both] = shapely.force_2d(geometry[has_m & ~has_both])
     flat[has_both] = shapely.from_wkb(shapely.to_wkb(geometry[has_both], output_dimension=3))
-    return flat, [_left_out(f"measures (M) of {has_m.sum()} geometries are left out")]
+    count = has_m.sum()
+    what = Title(f"{count} 个几何的 M 值未采用", f"measures (M) of {count} geometries are left out")
+    return flat, [_left_out(what)]
 
 
 def with_dimension(geometry: GeometryArray, layer: Layer) -> tuple[GeometryArray, list[Problem]]:
@@ -44,14 +47,22 @@ def with_dimension(geometry: GeometryArray, layer: Layer) -> tuple[GeometryArray
             return geometry, []
         flat = geometry.copy()
         flat[has_z] = shapely.force_2d(geometry[has_z])
-        return flat, [_left_out(f"heights of {has_z.sum()} geometries are left out")]
+        count = has_z.sum()
+        what = Title(f"{count} 个几何的高程未采用", f"heights of {count} geometries are left out")
+        return flat, [_left_out(what)]
     is_placed = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     lacking = np.flatnonzero(is_placed & ~(has_z & _has_finite_heights(geometry)))
     if not len(lacking):
         return geometry, []
-    found = ["no finite height on each coordinate"] * len(lacking)
-    expected = f"heights in {layer.vertical_datum}"
-    return geometry, [RecordProblem("intake.missing-z", lacking, found, expected)]
+    problem = RecordProblem(
+        "intake.missing-z",
+        lacking,
+        ["no finite height on each coordinate"] * len(lacking),
+        f"heights in {layer.vertical_datum}",
+        found_zh=["并非每个坐标都有有效高程"] * len(lacking),
+        expected_zh=f"{layer.vertical_datum} 高程",
+    )
+    return geometry, [problem]
 
 
 def _has_finite_heights(geometry: GeometryArray) -> Mask:
@@ -62,9 +73,14 @@ def _has_finite_heights(geometry: GeometryArray) -> Mask:
     return has_heights
 
 
-def _left_out(found: str) -> LayerProblem:
+def _left_out(found: Title) -> LayerProblem:
     return LayerProblem(
-        "intake.dropped-geometry", found, "only what the contract has", quarantines=False
+        "intake.dropped-geometry",
+        found.en,
+        "only what the contract has",
+        quarantines=False,
+        found_zh=found.zh,
+        expected_zh="仅有契约规定的内容",
     )
 
 
@@ -100,11 +116,17 @@ def with_type(geometry: GeometryArray, layer: Layer) -> tuple[GeometryArray, lis
         return shaped, []
     names = _TYPE_NAMES[kinds[wrong]]
     counts = shapely.get_num_geometries(geometry[wrong])
-    found = [
-        f"{name} of {count} parts" if count != 1 else str(name)
-        for name, count in zip(names, counts, strict=True)
-    ]
-    return shaped, [RecordProblem("intake.geometry-type", wrong, found, layer.geometry.value)]
+    found, found_zh = (
+        [
+            text.format(name, count) if count != 1 else str(name)
+            for name, count in zip(names, counts, strict=True)
+        ]
+        for text in ("{} of {} parts", "{}，{} 个部分")
+    )
+    problem = RecordProblem(
+        "intake.geometry-type", wrong, found, layer.geometry.value, found_zh=found_zh
+    )
+    return shaped, [problem]
 
 
 def _type_id(kind: GeometryType) -> int:

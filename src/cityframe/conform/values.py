@@ -17,6 +17,7 @@ import pyarrow.compute
 
 from cityframe.core.frames import COLUMN_TYPES
 from cityframe.model.layer import AttributeType
+from cityframe.model.text import Title
 
 Mask = npt.NDArray[np.bool_]
 ArrowArray: TypeAlias = Any
@@ -32,15 +33,21 @@ _CLOCK = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,
 _OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 _WHOLE_LIMIT = 2.0**53
 
-EXPECTED: dict[AttributeType, str] = {
-    AttributeType.STRING: "text",
-    AttributeType.INTEGER: "a whole number of at most 18 digits",
-    AttributeType.REAL: "a number with a decimal point and without separators of thousands",
-    AttributeType.BOOLEAN: "true, false, 1 or 0",
-    AttributeType.DATE: "a date written YYYY-MM-DD, or in the declared format",
-    AttributeType.DATETIME: (
+EXPECTED: dict[AttributeType, Title] = {
+    AttributeType.STRING: Title("文本", "text"),
+    AttributeType.INTEGER: Title("不超过 18 位的整数", "a whole number of at most 18 digits"),
+    AttributeType.REAL: Title(
+        "使用小数点且无千位分隔符的数值",
+        "a number with a decimal point and without separators of thousands",
+    ),
+    AttributeType.BOOLEAN: Title("true、false、1 或 0", "true, false, 1 or 0"),
+    AttributeType.DATE: Title(
+        "YYYY-MM-DD 或声明格式的日期", "a date written YYYY-MM-DD, or in the declared format"
+    ),
+    AttributeType.DATETIME: Title(
+        "YYYY-MM-DDTHH:MM:SS 加时差或声明时区的日期时间，或声明格式",
         "a date-time written YYYY-MM-DDTHH:MM:SS with an offset or a declared time_zone, "
-        "or in the declared format"
+        "or in the declared format",
     ),
 }
 """How a value of each type is to be written."""

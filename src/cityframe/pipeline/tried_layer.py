@@ -97,7 +97,7 @@ def layer_of_file(
             array = arrow_values(source.frame[columns[attribute.name]])
             values[attribute.name], bad = parse(array, attribute.type, _READING)
             if bad.any():
-                wanted = EXPECTED[attribute.type]
+                wanted = EXPECTED[attribute.type].en
                 notes.append(
                     f"{attribute.name}: {bad.sum()} values are null here, expected {wanted}"
                 )
