@@ -98,7 +98,19 @@ def run(
     assert numbers == list(range(outcome.records))
     assert outcome.findings["finding_id"].is_unique
     assert outcome.findings.crs == outcome.frame.crs == layer.crs
+    _check_chinese(outcome.findings)
     return outcome
+
+
+def _check_chinese(findings: gpd.GeoDataFrame) -> None:
+    """The Chinese texts are Chinese, and have the numbers of the English ones."""
+    for name in ("found", "expected"):
+        english, chinese = findings[name], findings[f"{name}_zh"]
+        numbers = [text.str.findall(r"\d+").map(sorted) for text in (english, chinese)]
+        assert numbers[0].tolist() == numbers[1].tolist()
+    # the name of a geometry's type is the same in both languages
+    sentences = findings.loc[findings["rule"] != "intake.geometry-type", "found_zh"]
+    assert sentences.str.contains(r"[\u4e00-\u9fff]").all()
 
 
 @pytest.fixture(name="make_layer", scope="session")

@@ -38,6 +38,7 @@ def test_count_out_of_range_quarantines(
     outcome = run(make_table({"NAME": ["a", "b"]}), {**PLAIN, "count": count}, names)
     assert outcome.quarantine_reasons == ("intake.count: 2 records",)
     assert outcome.findings.iloc[0]["expected"] == expected
+    assert outcome.findings.iloc[0]["found_zh"] == "2 条记录"
     assert len(outcome.frame) == 2
 
 
@@ -149,6 +150,10 @@ def test_returned_before_waiting_and_all_reasons_named(
     assert outcome.fates["fate"].tolist() == ["returned"]
     assert outcome.fates["reason"].tolist() == ["intake.type: tax is 'x' (column 'TAX')"]
     assert sorted(outcome.findings["rule"]) == ["intake.type", "intake.unmatched-join"]
+    assert outcome.findings["found_zh"].tolist() == [
+        "tax 的值为 'x'（列 'TAX'）",
+        "code 'Z'：图层 things 中没有要素",
+    ]
 
 
 def test_every_rule_has_both_titles_and_a_measure() -> None:
