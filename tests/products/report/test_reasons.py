@@ -40,7 +40,7 @@ def results(sample):
     [
         (
             "intake.missing-column: b.csv: no y",
-            "缺少列（intake.missing-column）：a.csv：缺少 x；b.csv：缺少 y",
+            "缺少列（intake.missing-column）：b.csv：缺少 y",
         ),
         ("20 of 200 features", "guard.mass-removal：200 个要素中 20 个"),
         (

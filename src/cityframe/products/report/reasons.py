@@ -56,7 +56,10 @@ def _by_finding(reason: str, results: Sequence[RuleResult], about_layer: pd.Data
         return ""
     first = told.iloc[0]
     others = f"（共 {int(more.group(1)) + 1} 处）" if more else ""
-    return f"{titles.get(first['rule'], first['rule'])}：{first['found_zh']}{others}"
+    english, chinese = first["found"].split("; "), first["found_zh"].split("；")
+    parts = dict(zip(english, chinese, strict=True)) if len(english) == len(chinese) else {}
+    said = parts.get(text, first["found_zh"])
+    return f"{titles.get(first['rule'], first['rule'])}：{said}{others}"
 
 
 def _by_result(reason: str, results: Sequence[RuleResult]) -> str:
