@@ -53,7 +53,7 @@ def results(sample):
         ),
         (
             "pipe.depth: could not be checked: no terrain",
-            "埋深（pipe.depth）：无法检查：no terrain",
+            "埋深（pipe.depth）：未能检查：no terrain",
         ),
         (
             "road.code: 6 of 80 records fail, tolerated 1.0%",

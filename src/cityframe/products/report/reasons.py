@@ -66,7 +66,7 @@ def _by_result(reason: str, results: Sequence[RuleResult]) -> str:
     for one in results:
         if one.status is RuleStatus.NOT_CHECKED:
             if reason == f"{one.rule}: could not be checked: {one.message}":
-                return f"{_named(one)}：无法检查：{one.message}"
+                return f"{_named(one)}：未能检查：{one.message}"
         elif reason.startswith(f"{one.rule}: {one.failed} of {one.checked} records fail"):
             _, has_limit, tolerated = reason.partition(", tolerated ")
             limit = f"，容许 {tolerated}" if has_limit else ""
