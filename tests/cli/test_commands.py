@@ -245,7 +245,7 @@ def test_options_may_stand_after_the_command(
 
 def test_json_schemas_are_written_for_editors(shell: Shell, tmp_path: Path) -> None:
     written = shell("schemas", "--to", str(tmp_path / "s"))["written"]
-    assert len(written) == 5
+    assert len(written) == 6
     schema = json.loads((tmp_path / "s" / "source.schema.json").read_text(encoding="utf-8"))
     assert "feeds" in schema["properties"]
 
@@ -259,7 +259,7 @@ def test_json_schemas_accept_all_declarations_of_the_repository(
     for workspace in (root, root / "examples" / "cambridge"):
         for folder, name in (
             ("schemas", "layer"), ("sources", "source"), ("quality_rules", "rules"),
-            ("cycles", "series"),
+            ("cycles", "series"), ("quality_rules/scoring", "scoring"),
         ):  # fmt: skip
             schema = json.loads((tmp_path / "s" / f"{name}.schema.json").read_text("utf-8"))
             for path in sorted((workspace / folder).glob("*.yaml")):
