@@ -18,7 +18,7 @@ from cityframe.rules.checking.gathering import own_places
 from cityframe.rules.checking.parts import Whole
 from cityframe.rules.checking.reach import ALONE, reach_of
 from cityframe.rules.compiled import CompiledRule
-from cityframe.rules.context import Context, Geometries, Positions, places_of
+from cityframe.rules.context import Context, Geometries, Positions
 from cityframe.rules.defects import defects, no_defects
 
 _REACHES = (0.1, 1.0, 10.0, 100.0)
@@ -137,14 +137,14 @@ class Recheck:
             If such a finding names a partner that is gone: the kind looks beyond its reach.
         """
         found = self._of(rule)
-        row = places_of(found["uid"], self._uid)
+        row = _places(self._uid, found["uid"])
         is_kept = row >= 0
         if reach_of(rule) is not None:
             is_kept &= ~np.isin(row, self.due(rule))
         found, row = found[is_kept], row[is_kept]
         if found.empty:
             return no_defects()
-        other_row = places_of(found["partner"], self._uid)
+        other_row = _places(self._uid, found["partner"])
         if rule.kind.is_pairwise:
             is_kept = ~np.isin(other_row, self._changed) & (
                 (other_row >= 0) | (found["partner"] == "").to_numpy()
@@ -217,6 +217,18 @@ def _rows(uid: "pa.Array[Any]", change: LayerChange) -> Positions:
     changed = pa.array(sorted(change.uids), type=pa.large_string())
     is_changed: Any = pc.is_in(uid, value_set=changed)
     return np.flatnonzero(is_changed.to_numpy(zero_copy_only=False))
+
+
+def _places(uid: "pa.Array[Any]", wanted: pd.Series) -> Positions:
+    """Return where features stand; -1 for those that are not there."""
+    values = pa.array(wanted, type=pa.large_string(), from_pandas=True)
+    # the many are looked up among the few: a table of all uids would cost more than the rest
+    few = values.unique()
+    number: Any = pc.index_in(uid, value_set=few)
+    row = np.flatnonzero(np.asarray(number.is_valid()))
+    place = np.full(len(few), -1, dtype=np.int64)
+    place[np.asarray(number.drop_null())] = row
+    return place[np.asarray(pc.index_in(values, value_set=few), dtype=np.int64)]
 
 
 def _unless_own(context: Context, row: Positions, places: Geometries) -> Geometries:
