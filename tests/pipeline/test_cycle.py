@@ -223,3 +223,16 @@ def test_a_cycle_staged_before_the_store_was_migrated_starts_over(
     assert (again.cycle, again.state) == (waiting.cycle, "in-review")
     assert again.candidate_digest
     assert town.run().release == 1
+
+
+def test_a_contract_that_gains_an_attribute_goes_on(town, grid):
+    town.deliver_parcels(grid)
+    town.run()
+    schema = town.root / "schemas" / "parcels.yaml"
+    gained = "  floors: {type: integer, title: {zh: 层数, en: Floors}}\n"
+    schema.write_text(schema.read_text(encoding="utf-8") + gained, encoding="utf-8")
+    town.deliver_parcels([(name, x, y, "2") for name, x, y, _ in grid], at="2026-02-01")
+    assert town.run().release == 2
+    framework, layer = town.city.framework, town.city.workspace.layer("parcels")
+    assert framework.as_of(layer, 2)["floors"].isna().all()
+    assert framework.as_of(layer, 1)["use"].eq("residential").all()

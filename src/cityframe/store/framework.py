@@ -359,10 +359,18 @@ class Framework(Register):
     # reading
 
     def _has(self, layer: Layer) -> bool:
-        # a layer that is there once stays
-        if layer.name not in self._layers:
-            self._layers = frozenset(self.contracts())
-        return layer.name in self._layers
+        return self._stored(layer) is not None
+
+    def _stored(self, layer: Layer) -> frozenset[str] | None:
+        """Return the attributes of a contract that the store has; None if it has no such layer."""
+        wanted = frozenset(layer.attribute_names)
+        # a layer or attribute that is there once stays
+        if not wanted <= self._attributes.get(layer.name, frozenset()):
+            self._attributes = {
+                name: frozenset(one.attribute_names) for name, one in self.contracts().items()
+            }
+        there = self._attributes.get(layer.name)
+        return None if there is None else there & wanted
 
     def _state_names(self, layer: Layer) -> tuple[str, ...]:
         geometry = () if layer.geometry is GeometryType.NONE else (GEOMETRY,)
@@ -378,7 +386,13 @@ class Framework(Register):
         limit: int | None = None,
     ) -> pa.Table:
         table = history_table(layer)
-        query = sa.select(*(table.c[name] for name in names)).where(condition)
+        absent = frozenset(layer.attribute_names) - (self._stored(layer) or frozenset())
+        # an attribute that the contract gained since the last release is null in all rows
+        columns = [
+            sa.cast(sa.null(), table.c[name].type).label(name) if name in absent else table.c[name]
+            for name in names
+        ]
+        query = sa.select(*columns).select_from(table).where(condition)
         if order:
             query = query.order_by(table.c.uid)
         if limit is not None:

@@ -30,7 +30,7 @@ class Register:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._is_checked = False
-        self._layers: frozenset[str] = frozenset()
+        self._attributes: dict[str, frozenset[str]] = {}
 
     @property
     def label(self) -> str:
