@@ -28,6 +28,7 @@ from cityframe.config.schema import Name
 from cityframe.model.layer import AttributeType, Layer
 from cityframe.rules.context import Context, Geometries, Positions, feature_ids, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.crowds import require_no_crowd
 from cityframe.rules.kind import (
     ANY_TYPE,
     SPATIAL,
@@ -139,6 +140,8 @@ def _within(context: Context, parameters: CrossSourceDuplicatesParameters) -> pd
 
 def _near(one: Geometries, two: Geometries, within_m: float) -> tuple[Positions, Positions]:
     """Return the pairs that lie within the distance, sorted."""
+    require_no_crowd(one)
+    require_no_crowd(two)
     row, other = shapely.STRtree(two).query(one, predicate="dwithin", distance=within_m)
     order = np.lexsort([other, row])
     return row[order], other[order]

@@ -28,6 +28,7 @@ from cityframe.rules.context import (
 )
 from cityframe.rules.defects import defects
 from cityframe.rules.expression import ExpressionText, parse_expression
+from cityframe.rules.geometry.crowds import require_no_crowd
 from cityframe.rules.geometry.sizes import sized
 from cityframe.rules.kind import (
     ANY_TYPE,
@@ -109,6 +110,8 @@ def _meeting(
 ) -> tuple[Positions, Positions]:
     """Return the pairs of a row and another feature whose interiors meet."""
     own = context.usable[is_compared[context.usable]]
+    require_no_crowd(others)
+    require_no_crowd(context.geometry[own])
     # the fewer ask, as they are the larger as a rule, and the one that asks is prepared
     if len(others) < len(own):
         other, row = context.tree.query(others, predicate="intersects")

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from cityframe.config.schema import Name
 from cityframe.rules.context import Context, feature_ids, usable_geometries
 from cityframe.rules.defects import defects
+from cityframe.rules.geometry.crowds import require_no_crowd
 from cityframe.rules.kind import AREAS, POINTS, OtherLayer, Parameters, RuleKind
 from cityframe.rules.measures import iso_measure
 from cityframe.rules.words import Words, words
@@ -49,6 +50,8 @@ def check(context: Context, parameters: OnePointAPolygonParameters) -> pd.DataFr
     frame = context.other(parameters.layer)
     points = usable_geometries(frame)
     polygons = context.geometry[context.usable]
+    require_no_crowd(points)
+    require_no_crowd(polygons)
     polygon, point = shapely.STRtree(points).query(polygons, predicate="intersects")
     count = np.bincount(polygon, minlength=len(polygons))
     most = np.inf if parameters.max is None else parameters.max
