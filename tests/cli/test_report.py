@@ -10,36 +10,6 @@ import shapely
 
 from cityframe.cli import main
 
-FILES = {
-    "schemas/parcels.yaml": """\
-name: parcels
-title: {zh: 宗地, en: Parcels}
-geometry: Polygon
-crs: EPSG:4547
-accuracy_m: 0.05
-key: number
-attributes:
-  number: {type: string, title: {zh: 编号, en: Number}, nullable: false}
-""",
-    "sources/cadastre.yaml": """\
-name: cadastre
-title: {zh: 地籍测量, en: Cadastral survey}
-kind: survey
-delivery: full
-pull: {type: files, path: parcels.gpkg}
-crs: EPSG:4547
-feeds:
-  - layer: parcels
-    columns: {number: DJH}
-""",
-    "cycles/monthly.yaml": """\
-name: monthly
-title: {zh: 月度更新, en: Monthly update}
-sources: [cadastre]
-approvers: [li]
-""",
-}
-
 
 class Shell:
     """Runs commands in a workspace and reads what they print."""
@@ -53,11 +23,9 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], declare: Any) -> Shell:
     shell = Shell(tmp_path / "w", capsys)
-    shell("init")
-    for name, text in FILES.items():
-        (shell.root / name).write_text(text, encoding="utf-8")
+    declare(shell.root)
     squares = [shapely.box(500000 + 20 * n, 3.4e6, 500020 + 20 * n, 3.40002e6) for n in range(3)]
     frame = gpd.GeoDataFrame({"DJH": list("abc")}, geometry=squares, crs="EPSG:4547")
     frame.to_file(shell.root / "parcels.gpkg", driver="GPKG")

@@ -12,29 +12,7 @@ from cityframe.cli import main
 from cityframe.pipeline.city import open_city
 from cityframe.pipeline.reporting import findings_by_layer
 
-FILES = {
-    "cityframe.yaml": "title: {zh: 小城, en: Small town}\n",
-    "schemas/parcels.yaml": """\
-name: parcels
-title: {zh: 宗地, en: Parcels}
-geometry: Polygon
-crs: EPSG:4547
-accuracy_m: 0.05
-key: number
-attributes:
-  number: {type: string, title: {zh: 编号, en: Number}, nullable: false}
-""",
-    "sources/cadastre.yaml": """\
-name: cadastre
-title: {zh: 地籍测量, en: Cadastral survey}
-kind: survey
-delivery: full
-pull: {type: files, path: parcels.gpkg}
-crs: EPSG:4547
-feeds:
-  - layer: parcels
-    columns: {number: DJH}
-""",
+MORE = {
     "quality_rules/all.yaml": """\
 rules:
   - id: parcels.overlap
@@ -46,23 +24,14 @@ rules:
     scope: candidate
     tolerated: 0.0
 """,
-    "cycles/monthly.yaml": """\
-name: monthly
-title: {zh: 月度更新, en: Monthly update}
-sources: [cadastre]
-approvers: [li]
-packages: {full: false, change: false}
-""",
+    "cycles/monthly.yaml": "packages: {full: false, change: false}\n",
 }
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], declare: Any) -> Any:
     """Return a function that runs a command in a workspace with an overlap in review."""
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    declare(tmp_path, MORE)
     squares = [shapely.box(500000 + x, 3400000, 500020 + x, 3400020) for x in (0, 10)]
     frame = gpd.GeoDataFrame({"DJH": ["a", "b"]}, geometry=squares, crs="EPSG:4547")
     frame.to_file(tmp_path / "parcels.gpkg", driver="GPKG")
