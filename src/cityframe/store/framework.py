@@ -365,11 +365,12 @@ class Framework(Register):
         """Return the attributes of a contract that the store has; None if it has no such layer."""
         wanted = frozenset(layer.attribute_names)
         # a layer or attribute that is there once stays
-        if not wanted <= self._attributes.get(layer.name, frozenset()):
+        there = self._attributes.get(layer.name)
+        if there is None or not wanted <= there:
             self._attributes = {
                 name: frozenset(one.attribute_names) for name, one in self.contracts().items()
             }
-        there = self._attributes.get(layer.name)
+            there = self._attributes.get(layer.name)
         return None if there is None else there & wanted
 
     def _state_names(self, layer: Layer) -> tuple[str, ...]:
