@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from cityframe.config.document import Declaration
+from cityframe.config.reconciling import ALL_ATTRIBUTES, GEOMETRY, Reconciling
 from cityframe.model.layer import (
     RESERVED_COLUMNS,
     Attribute,
@@ -64,6 +65,7 @@ class LayerSchema(Declaration):
     vertical_datum: str = ""
     key: Annotated[tuple[Name, ...], WithJsonSchema(TEXT_OR_LIST)] = ()
     attributes: dict[Name, AttributeSchema]
+    reconcile: Reconciling = Reconciling()
 
     @field_validator("key", mode="before")
     @classmethod
@@ -82,6 +84,12 @@ class LayerSchema(Declaration):
         unknown = set(self.key) - set(self.attributes)
         if unknown:
             message = f"a key made of attributes of the layer; it has no {sorted(unknown)}"
+            raise ValueError(message)
+        rules = self.reconcile
+        named = {rules.name, *rules.exact, *(rules.edges.same if rules.edges else ())} - {""}
+        unknown = (named | set(rules.authority)) - {*self.attributes, ALL_ATTRIBUTES, GEOMETRY}
+        if unknown:
+            message = f"attributes of the layer in reconcile; it has no {sorted(unknown)}"
             raise ValueError(message)
         if self.has_z and not self.vertical_datum:
             message = "a vertical_datum for a layer that has_z"

@@ -172,12 +172,38 @@ class Operation(Declaration):
     delete: tuple[str, ...] = ("delete",)
 
 
+class Matching(Declaration):
+    """How a record finds its feature where no id tells it.
+
+    ``reach_m`` is how far apart two surveys of one feature may lie, a local shift included; without
+    it that follows from the declared accuracies. ``keys``: with ``strict`` two different keys are
+    never one feature; with ``hint`` (numbers that are given anew) place and shape overrule them.
+    ``model`` is the file of a trained scorer, relative to the workspace.
+    """
+
+    reach_m: float | None = Field(default=None, gt=0)
+    keys: Literal["strict", "hint"] = "strict"
+    model: str = ""
+
+
+class Coverage(Declaration):
+    """The area of which a full delivery speaks: features of a layer, chosen by their attributes.
+
+    Without ``where`` all of them. Absence means removal inside only.
+    """
+
+    layer: Name
+    where: dict[Name, Scalar] = Field(default_factory=dict)
+
+
 class Guards(Declaration):
     """Limits beyond which a delivery is quarantined whole.
 
     ``removed_share`` of the layer, ``removed_cell_share`` of any cell of a ``cell_m`` grid; both
     only from ``removed_min`` features on. ``shift_m``: a common displacement of the whole layer;
-    null derives it from the declared accuracies.
+    null derives it from the declared accuracies. ``absent_in``: how many full deliveries, one
+    after another, must lack a feature before it is removed. ``churn_share``: how much of the layer
+    a delivery may change; null takes it from what the feed's former deliveries changed.
     """
 
     removed_share: float = Field(default=0.005, ge=0, le=1)
@@ -185,6 +211,8 @@ class Guards(Declaration):
     removed_min: int = Field(default=10, ge=0)
     cell_m: float = Field(default=1000.0, gt=0)
     shift_m: float | None = Field(default=None, gt=0)
+    absent_in: int = Field(default=1, ge=1)
+    churn_share: float | None = Field(default=None, gt=0, le=1)
 
 
 _SHORT_COLUMN = {"type": ["string", "object", "null"]}
@@ -197,10 +225,12 @@ class Feed(Declaration):
     ``file`` is a glob over the delivery's files; ``table`` a layer or sheet inside it. Every
     column of the source is mapped, in ``ignore`` or in ``optional``; any other is a finding.
     Columns in ``optional`` may be absent (mapped ones too: absent is not null, the framework's
-    value stays).
+    value stays). ``id`` is the column with the source's own name of a record, where that is not the
+    layer's key: the framework keeps which feature it names.
     """
 
     layer: Name
+    id: str = ""
     file: str = "*"
     table: str = ""
     columns: Annotated[dict[Name, ColumnMapping], WithJsonSchema(_SHORT_COLUMNS)]
@@ -219,6 +249,8 @@ class Feed(Declaration):
     valid_from: Annotated[ColumnMapping | None, WithJsonSchema(_SHORT_COLUMN)] = None
     accuracy_m: float | None = Field(default=None, gt=0)
     guards: Guards = Guards()
+    matching: Matching = Matching()
+    coverage: Coverage | None = None
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from cityframe.config.cycle import Series
 from cityframe.config.document import Declaration, line_of, read_declaration, read_yaml
+from cityframe.config.reconciling import Reconciling
 from cityframe.config.rule import Rule
 from cityframe.config.rule_set import read_rules
 from cityframe.config.schema import LayerSchema, TitleText
@@ -40,13 +42,16 @@ class Retention(Declaration):
 class WorkspaceFile(Declaration):
     """``cityframe.yaml``: the name of the city and where its store is.
 
-    ``store`` is a folder, relative to the file. The framework is ``framework.gpkg`` in it, or,
+    ``node`` names the city among those that exchange with it (its administrative code); uids of
+    new features depend on it, by default on the English title. ``store`` is a folder, relative to
+    the file. The framework is ``framework.gpkg`` in it, or,
     with ``framework: postgresql://user@host:port/database?schema=NAME``, in PostGIS.
     ``signing_key`` is the path of the private key that signs packages; a secret, so it comes from
     the environment: ``${CITYFRAME_SIGNING_KEY:-}``.
     """
 
     title: TitleText
+    node: str = ""
     store: str = "store"
     framework: str = ""
     signing_key: str = ""
@@ -78,12 +83,14 @@ class Workspace:
 
     root: Path
     title: TitleText
+    node: str
     time_zone: str
     store: Path
     framework_url: str | None
     signing_key: Path | None
     retention: Retention
     layers: Mapping[str, Layer]
+    reconciling: Mapping[str, Reconciling]
     sources: Mapping[str, Source]
     rules: tuple[Rule, ...]
     series: Mapping[str, Series]
@@ -155,12 +162,14 @@ def read_workspace(root: Path) -> Workspace:
     workspace = Workspace(
         root=root,
         title=head.title,
+        node=head.node or head.title.en,
         time_zone=head.time_zone,
         store=root / expand(head.store, where=str(root / WORKSPACE_FILE)),
         signing_key=_path(root, expand(head.signing_key, where=str(root / WORKSPACE_FILE))),
         retention=head.retention,
         framework_url=expand(head.framework, where=str(root / WORKSPACE_FILE)) or None,
         layers=layers,
+        reconciling={schema.name: schema.reconcile for schema in schemas.values()},
         sources={source.name: source for source in sources.values()},
         rules=rules,
         series={one.name: one for one in series.values()},
@@ -224,6 +233,12 @@ def _check_names(workspace: Workspace) -> None:
     for series in workspace.series.values():
         where = str(workspace.root / "cycles" / f"{series.name}.yaml")
         _check_known(series.sources, workspace.sources, "source", where)
+    for name, rules in workspace.reconciling.items():
+        where = str(workspace.root / "schemas" / f"{name}.yaml")
+        known = dict.fromkeys(workspace.sources)
+        _check_known(chain.from_iterable(rules.authority.values()), known, "source", where)
+        if rules.edges is not None:
+            _check_known([rules.edges.borders], workspace.layers, "layer", where)
     for source in workspace.sources.values():
         _check_source(workspace, source)
     for name, scheme in workspace.scoring.items():
@@ -251,6 +266,10 @@ def _check_source(workspace: Workspace, source: Source) -> None:
                 )
         if isinstance(feed.geometry, JoinGeometry):
             _check_known([feed.geometry.layer], workspace.layers, "layer", where)
+        if feed.coverage is not None:
+            _check_known([feed.coverage.layer], workspace.layers, "layer", where)
+            areas = dict.fromkeys(workspace.layers[feed.coverage.layer].attribute_names)
+            _check_known(feed.coverage.where, areas, "attribute", where)
 
 
 def _check_known(names: Iterable[str], known: Mapping[str, object], what: str, where: str) -> None:

@@ -19,13 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from cityframe.core.agreement import Tolerance
-from cityframe.core.matching import (
-    UNMATCHED,
-    LabelMatch,
-    match_content,
-    match_labels,
-    match_place,
-)
+from cityframe.core.matching.labels import UNMATCHED, LabelMatch, match_content, match_labels
+from cityframe.core.matching.place import match_place
 from cityframe.reconcile.current import CurrentLayer
 from cityframe.reconcile.records import Records
 

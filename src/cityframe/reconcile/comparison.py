@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cityframe.core.agreement import Agreement, Tolerance, compare_geometry
-from cityframe.core.matching import is_implausible
+from cityframe.core.matching.place import is_implausible
 from cityframe.model.change import ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.reconcile.current import CurrentLayer, batches, digests_of, stacked

@@ -11,7 +11,7 @@ import shapely
 
 from cityframe.core.agreement import Tolerance
 from cityframe.core.findings import concat_findings, findings_frame
-from cityframe.core.matching import PLAUSIBLE_M, PLAUSIBLE_SIZES
+from cityframe.core.matching.place import PLAUSIBLE_M, PLAUSIBLE_SIZES
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.text import Title
 from cityframe.reconcile.comparison import Comparison

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cityframe.core.matching import UNMATCHED
+from cityframe.core.matching.labels import UNMATCHED
 from cityframe.reconcile.cascade import Matches
 from cityframe.reconcile.records import Records
 

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from cityframe.core import matching
 from cityframe.core.agreement import Tolerance
-from cityframe.core.matching import UNMATCHED, match_content, match_labels, match_place
+from cityframe.core.matching import place
+from cityframe.core.matching.labels import UNMATCHED, match_content, match_labels
+from cityframe.core.matching.place import match_place
 
 TOLERANCE = Tolerance(0.1)
 
@@ -63,7 +64,7 @@ def test_a_crowd_at_one_place_is_ambiguous_and_not_squared() -> None:
     crowd = points(*[(0.0, 0.0)] * 3000)
     pairs = match_place(crowd, crowd, TOLERANCE)
     assert pairs["is_ambiguous"].all()
-    assert len(pairs) <= 2 * 3000 * matching._NEIGHBOURS
+    assert len(pairs) <= 2 * 3000 * place._NEIGHBOURS
 
 
 def test_boxes_alone_do_not_make_a_pair() -> None:
@@ -104,7 +105,7 @@ def test_implausible_is_far_for_its_size_and_apart() -> None:
             near,
         ]
     )
-    assert matching.is_implausible(before, after).tolist() == [
+    assert place.is_implausible(before, after).tolist() == [
         True, False, True, False, False, False,
     ]  # fmt: skip
 
@@ -112,4 +113,4 @@ def test_implausible_is_far_for_its_size_and_apart() -> None:
 def test_what_still_overlaps_is_plausible() -> None:
     before = np.array([shapely.box(0, 0, 1, 1)])
     after = np.array([shapely.box(0, 0, 900, 900)])
-    assert not matching.is_implausible(before, after).any()
+    assert not place.is_implausible(before, after).any()
