@@ -1,0 +1,1 @@
+"""How well matching finds what people or keys say: one module a kind of data."""
