@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
@@ -126,6 +128,28 @@ def test_vertex_displacement_bounds_the_hausdorff_distance() -> None:
     before, after = (shapely.linestrings(xy + random.normal(0, 0.5, xy.shape)) for _ in range(2))
     bound = displacement.vertex_displacement(before, after)
     assert (shapely.hausdorff_distance(before, after) <= bound + 1e-9).all()
+
+
+@pytest.mark.parametrize("make", [shapely.linestrings, shapely.polygons, shapely.multipoints])
+@pytest.mark.parametrize("spacing_m", [0.05, 100.0])
+def test_the_bound_of_the_rms_is_never_less(make: Any, spacing_m: float) -> None:
+    random = np.random.default_rng(6)
+    angle = 2 * np.pi * np.arange(8) / 8
+    ring = np.stack([9 * np.cos(angle), 5 * np.sin(angle)], axis=1)
+    xy = ring[None] + random.normal(0, 0.5, (60, 8, 2))
+    before, after = (make(xy + random.normal(0, 0.5, xy.shape)) for _ in range(2))
+    rms, _ = displacement.outline_displacement(before, after, spacing_m)
+    bound = displacement.rms_bound(before, after)
+    assert (rms <= bound + 1e-9).all()
+    assert (bound < 2 * rms + 0.5).all()
+
+
+def test_the_bound_of_the_rms_counts_holes() -> None:
+    before = geometries("POLYGON ((0 0, 9 0, 9 9, 0 9, 0 0), (3 3, 3 6, 6 6, 6 3, 3 3))")
+    after = geometries("POLYGON ((0 0, 9 0, 9 9, 0 9, 0 0), (3 3, 3 7, 6 7, 6 3, 3 3))")
+    # 1 m at two of four corners of the hole; a corner stands for half of what meets in it
+    expected = np.sqrt((2 * 3 + (3.5 + 3.5)) / (2 * 36 + 12 + 14))
+    assert displacement.rms_bound(before, after)[0] == pytest.approx(expected)
 
 
 def test_heights_are_compared_vertex_by_vertex_or_by_their_range() -> None:

@@ -28,10 +28,13 @@ from cityframe.core.displacement import (
     centroid_shift,
     height_difference,
     outline_displacement,
+    rms_bound,
     translation,
     vertex_displacement,
 )
 from cityframe.model.layer import Layer
+
+_BATCH = 50_000
 
 
 class Agreement(StrEnum):
@@ -113,18 +116,31 @@ def within_tolerance(
         RMS ≤ 2 σd and Hausdorff ≤ 3 σd between the outlines (points: distance ≤ 3 σd); a line
         drawn the other way round is never within.
     """
-    agrees = ~_is_reversed(before, after, tolerance)
-    if has_z:
-        agrees &= height_difference(before, after) <= tolerance.limit_m
+    agrees = np.empty(len(before), dtype=bool)
+    for start in range(0, len(before), _BATCH):
+        batch = slice(start, start + _BATCH)
+        agrees[batch] = _within(before[batch], after[batch], tolerance, has_z=has_z)
+    return agrees
+
+
+def _within(before: Geometries, after: Geometries, tolerance: Tolerance, *, has_z: bool) -> Flags:
     # a bound of the Hausdorff distance from below: boxes further apart need no sampling
     boxes = np.abs(shapely.bounds(before) - shapely.bounds(after)).max(axis=1)
-    agrees &= boxes <= tolerance.limit_m
+    agrees: Flags = boxes <= tolerance.limit_m
+    agrees &= ~_is_reversed(before, after, tolerance)
+    if has_z:
+        agrees &= height_difference(before, after) <= tolerance.limit_m
     is_point = (shapely.get_type_id(before) == 0) & (shapely.get_type_id(after) == 0)
     points = np.flatnonzero(agrees & is_point)
     agrees[points] = shapely.distance(before[points], after[points]) <= tolerance.limit_m
-    # and one from above: vertices that agree one by one
+    # and two from above: vertices that agree one by one, or do so on the average
     outlines = np.flatnonzero(agrees & ~is_point)
-    sampled = outlines[vertex_displacement(before[outlines], after[outlines]) > tolerance.rms_m]
+    furthest = vertex_displacement(before[outlines], after[outlines])
+    is_open = furthest > tolerance.rms_m
+    near = np.flatnonzero(is_open & (furthest <= tolerance.limit_m))
+    bound = rms_bound(before[outlines[near]], after[outlines[near]])
+    is_open[near] = bound > tolerance.rms_m
+    sampled = outlines[is_open]
     rms, hausdorff = outline_displacement(before[sampled], after[sampled], tolerance.rms_m)
     agrees[sampled] = (rms <= tolerance.rms_m) & (hausdorff <= tolerance.limit_m)
     return agrees

@@ -73,17 +73,42 @@ def vertex_displacement(before: Geometries, after: Geometries) -> Numbers:
     """
     largest = np.full(len(before), np.inf)
     counts = [shapely.get_num_coordinates(side) for side in (before, after)]
-    paired = np.flatnonzero(counts[0] == counts[1])
-    (old, old_line, owner), (new, new_line, _) = (
-        _vertices(_outline(side[paired])) for side in (before, after)
-    )
-    displacement = np.hypot(*(new - old).T)
-    # the same number of vertices may still be in other parts or rings
-    displacement[old_line != new_line] = np.inf
-    result = np.zeros(len(paired))
-    np.maximum.at(result, owner, displacement)
-    largest[paired] = result
+    is_paired = counts[0] == counts[1]
+    is_plain = _is_one_line(before) & _is_one_line(after)
+    for paired in np.flatnonzero(is_paired & is_plain), np.flatnonzero(is_paired & ~is_plain):
+        if len(paired):
+            (old, old_line, owner), (new, new_line, _) = (
+                _outline_vertices(side[paired]) for side in (before, after)
+            )
+            displacement = np.hypot(*(new - old).T)
+            # the same number of vertices may still be in other parts or rings
+            displacement[old_line != new_line] = np.inf
+            largest[paired] = np.maximum.reduceat(displacement, _firsts(owner, len(paired)))
     return largest
+
+
+def rms_bound(before: Geometries, after: Geometries) -> Numbers:
+    """Return what the RMS displacement of `outline_displacement` does not exceed.
+
+    Along a segment the displacement runs linearly between those of its ends, so its square is
+    convex, and the mean of the squares at the vertices, weighted by the length that each stands
+    for, is not less than that at any closer samples; a sample lies no further from the other
+    outline than it is displaced.
+
+    Parameters
+    ----------
+    before, after : ndarray of geometries, n
+        Whose vertices pair up: `vertex_displacement` is finite.
+    """
+    sides = [_outline_vertices(side) for side in (before, after)]
+    owner = sides[0][2]
+    squared = ((sides[1][0] - sides[0][0]) ** 2).sum(axis=1)
+    share = sum(_shares(np.hypot(*_steps(*side).T)) for side in sides)
+    weighted, weight = (
+        np.bincount(owner, values, minlength=len(before)) for values in (share * squared, share)
+    )
+    bound: Numbers = np.sqrt(weighted / weight)
+    return bound
 
 
 def height_difference(before: Geometries, after: Geometries) -> Numbers:
@@ -121,24 +146,40 @@ def _outline(geometry: Geometries) -> Geometries:
     return outline
 
 
+def _is_one_line(geometry: Geometries) -> Flags:
+    """Tell which outlines are one line or ring (or a point), as most are."""
+    return np.asarray(
+        (shapely.get_type_id(geometry) <= shapely.GeometryType.POLYGON)
+        & (shapely.get_num_interior_rings(geometry) == 0)
+    )
+
+
+def _outline_vertices(geometry: Geometries) -> tuple[Numbers, Positions, Positions]:
+    """Return `_vertices` of the outlines, without making these where they are one line each."""
+    if not _is_one_line(geometry).all():
+        return _vertices(_outline(geometry))
+    xy, owner = shapely.get_coordinates(geometry, return_index=True)
+    return xy, np.zeros(len(xy), dtype=np.intp), owner
+
+
 def _vertices(outline: Geometries) -> tuple[Numbers, Positions, Positions]:
     """Return coordinates, number of the line within its feature, and the feature, of each."""
     lines, feature = shapely.get_parts(outline, return_index=True)
     xy, line = shapely.get_coordinates(lines, return_index=True)
-    first_line = np.searchsorted(feature, np.arange(len(outline)))
+    first_line = _firsts(feature, len(outline))
     owner = feature[line]
     return xy, line - first_line[owner], owner
 
 
 def _vertex_means(geometry: Geometries) -> tuple[Numbers, Positions]:
     """Return the mean (n × 2) and the number of the vertices of each feature."""
-    xy, line, owner = _vertices(_outline(geometry))
+    xy, line, owner = _outline_vertices(geometry)
     is_last = np.ones(len(xy), dtype=bool)
     is_last[:-1] = (owner[1:] != owner[:-1]) | (line[1:] != line[:-1])
     counts_ = ~(is_last & (shapely.get_dimensions(geometry) == 2)[owner])
     counts = np.bincount(owner[counts_], minlength=len(geometry))
     # from the first vertex on, or large coordinates would eat the decimals of the sum
-    origin = xy[np.searchsorted(owner, np.arange(len(geometry)))]
+    origin = xy[_firsts(owner, len(geometry))]
     offsets = (xy - origin[owner])[counts_]
     sums = [np.bincount(owner[counts_], axis, minlength=len(geometry)) for axis in offsets.T]
     return origin + np.column_stack(sums) / counts[:, None], counts
@@ -148,19 +189,35 @@ def _samples(outline: Geometries, spacing_m: float) -> tuple[Geometries, Numbers
     """Return the samples of outlines, the length that each stands for, and its outline."""
     spacing = np.maximum(spacing_m, shapely.length(outline) / MAX_SAMPLES)
     xy, line, owner = _vertices(outline)
-    step = np.zeros_like(xy)
-    step[:-1] = np.diff(xy, axis=0)
-    step[:-1][(owner[1:] != owner[:-1]) | (line[1:] != line[:-1])] = 0.0
+    step = _steps(xy, line, owner)
     length = np.hypot(*step.T)
     pieces = np.maximum(np.ceil(length / spacing[owner]), 1).astype(np.intp)
     segment = np.repeat(np.arange(len(xy)), pieces)
     nth = np.arange(len(segment)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     xy = xy[segment] + step[segment] * (nth / pieces[segment])[:, None]
-    owner, after = owner[segment], (length / pieces)[segment]
-    share = (after + np.append(0.0, after[:-1])) / 2
+    owner, share = owner[segment], _shares((length / pieces)[segment])
     samples: Geometries = np.asarray(shapely.points(xy), dtype=object)
+    return samples, share, owner
+
+
+def _steps(xy: Numbers, line: Positions, owner: Positions) -> Numbers:
+    """Return the way from each vertex to the next of its line; none from the last one."""
+    step = np.zeros_like(xy)
+    step[:-1] = np.diff(xy, axis=0)
+    step[:-1][(owner[1:] != owner[:-1]) | (line[1:] != line[:-1])] = 0.0
+    return step
+
+
+def _shares(length: Numbers) -> Numbers:
+    """Return the length that each sample stands for, from the length of the way to the next."""
     # points and lines without length have no share of their own: then each sample counts alike
-    return samples, share + _NO_LENGTH_M, owner
+    share: Numbers = (length + np.append(0.0, length[:-1])) / 2 + _NO_LENGTH_M
+    return share
+
+
+def _firsts(owner: Positions, count: int) -> Positions:
+    """Return where the vertices of each feature begin."""
+    return np.searchsorted(owner, np.arange(count)).astype(np.intp, copy=False)
 
 
 def _distances(samples: Geometries, owner: Positions, outline: Geometries) -> Numbers:
