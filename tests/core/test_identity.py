@@ -1,26 +1,56 @@
-import re
+from collections.abc import Sequence
 
-from cityframe.core.identity import UID_LENGTH, new_uid
-
-
-def test_uid_is_opaque_and_of_one_length() -> None:
-    uid = new_uid("roads", "monthly-2026-01", "survey.0123", "key 7")
-    assert re.fullmatch(rf"[0-9A-HJKMNP-TV-Z]{{{UID_LENGTH}}}", uid)
-    assert uid == new_uid("roads", "monthly-2026-01", "survey.0123", "key 7")
+from cityframe.core.identity import UID_LENGTH, feature_uid, mint
 
 
-def test_each_part_makes_another_uid() -> None:
-    parts = ("roads", "c1", "d1", "7")
-    others = {new_uid(*parts[:at], parts[at] + "x", *parts[at + 1 :]) for at in range(4)}
-    assert len(others | {new_uid(*parts)}) == 5
+def unknown(_uids: Sequence[str]) -> frozenset[str]:
+    return frozenset()
+
+
+def test_a_uid_is_a_function_of_its_parts() -> None:
+    uid = feature_uid("320100", "roads", "key 7")
+    assert len(uid) == UID_LENGTH
+    assert uid == feature_uid("320100", "roads", "key 7", 0)
+
+
+def test_every_part_counts() -> None:
+    parts = ("320100", "roads", "key 7")
+    others = {feature_uid(*parts[:at], parts[at] + "x", *parts[at + 1 :]) for at in range(3)}
+    assert len(others | {feature_uid(*parts), feature_uid(*parts, 1)}) == 5
 
 
 def test_parts_do_not_run_together() -> None:
-    assert new_uid("ab", "c", "d", "e") != new_uid("a", "bc", "d", "e")
+    assert feature_uid("ab", "c", "d") != feature_uid("a", "bc", "d")
 
 
-def test_uids_use_the_whole_alphabet_evenly() -> None:
-    text = "".join(new_uid("l", "c", "d", str(number)) for number in range(2000))
-    counts = {letter: text.count(letter) for letter in set(text)}
-    assert len(counts) == 32
-    assert max(counts.values()) < 1.25 * min(counts.values())
+def test_characters_can_be_told_apart_when_read() -> None:
+    text = "".join(feature_uid("n", "l", str(number)) for number in range(2000))
+    assert set(text) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+
+
+def test_minted_uids_are_those_of_the_first_life() -> None:
+    assert mint("n", "l", ["a", "b"], unknown) == [
+        feature_uid("n", "l", "a"),
+        feature_uid("n", "l", "b"),
+    ]
+
+
+def test_a_name_that_was_ever_used_gives_the_next_life() -> None:
+    used = {feature_uid("n", "l", "a"), feature_uid("n", "l", "a", 1)}
+    assert mint("n", "l", ["a"], used.intersection) == [feature_uid("n", "l", "a", 2)]
+
+
+def test_equal_names_get_lives_in_their_order() -> None:
+    used = {feature_uid("n", "l", "a", 1)}
+    assert mint("n", "l", ["a", "b", "a"], used.intersection) == [
+        feature_uid("n", "l", "a"),
+        feature_uid("n", "l", "b"),
+        feature_uid("n", "l", "a", 2),
+    ]
+
+
+def test_nothing_asks_nothing() -> None:
+    def fail(_uids: Sequence[str]) -> frozenset[str]:
+        raise AssertionError
+
+    assert mint("n", "l", [], fail) == []
