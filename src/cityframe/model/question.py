@@ -86,7 +86,7 @@ ACTION_TITLES: Mapping[Action, Title] = {
     Action.KEEP: Title("保留原值", "keep"),
 }
 EVIDENCE: Mapping[str, Title] = {
-    "distance_m": Title("距离（m）", "distance in m"),
+    "distance_m": Title("中心距离（m）", "distance of the centres in m"),
     "hausdorff_m": Title("豪斯多夫距离（m）", "Hausdorff distance in m"),
     "overlap_share": Title("重叠占较小者的比例", "overlap over the smaller one"),
     "iou": Title("交并比", "intersection over union"),
@@ -94,12 +94,12 @@ EVIDENCE: Mapping[str, Title] = {
     "name_similarity": Title("名称相似度", "similarity of names"),
     "equal": Title("相同属性", "equal attributes"),
     "differing": Title("不同属性", "differing attributes"),
-    "base": Title("基准值", "base value"),
-    "current": Title("框架现值", "value of the framework"),
+    "base_value": Title("基准值", "value of the base"),
+    "current_value": Title("框架现值", "value of the framework"),
     "current_source": Title("现值来源", "who said it"),
     "current_at": Title("现值观测时间", "observed at"),
-    "incoming": Title("新值", "incoming value"),
-    "incoming_at": Title("新值观测时间", "incoming observed at"),
+    "incoming_value": Title("新值", "value of the delivery"),
+    "incoming_at": Title("新值观测时间", "observed at, by the delivery"),
 }
 """Words for the names in ``evidence``; what is about a candidate ends in ``_1`` or ``_2``."""
 
