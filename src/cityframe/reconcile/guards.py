@@ -12,20 +12,38 @@ import shapely
 from cityframe.config.source import Guards
 from cityframe.core.agreement import Agreement, Tolerance
 from cityframe.core.findings import findings_frame
+from cityframe.model.change import ChangeKind
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import Layer
 from cityframe.model.text import Title
 from cityframe.reconcile.comparison import Comparison
 from cityframe.reconcile.current import CurrentLayer
+from cityframe.reconcile.former_deliveries import FeedEffect
 
 MASS_REMOVAL = "guard.mass-removal"
 MASS_REMOVAL_IN_CELL = "guard.mass-removal-in-cell"
 LAYER_SHIFT = "guard.layer-shift"
 AXIS_SWAP = "guard.axis-swap"
+CHURN = "guard.churn"
 
 MIN_PAIRS = 5
 """A common displacement is claimed from so many matched features on."""
 SAME_WAY_SHARE = 0.8
+CHURN_FLOOR = 0.05
+"""What a delivery may change of a layer whatever the feed did before: the share of a cell that may
+be removed without anybody looking (DESIGN, section 7)."""
+MIN_HISTORY = 3
+"""From so many former deliveries on a feed has a normal range: of fewer a spread says nothing."""
+_KINDS_ZH = {
+    ChangeKind.NEW: "新增",
+    ChangeKind.REMOVED: "删除",
+    ChangeKind.MOVED: "平移",
+    ChangeKind.RESHAPED: "改形",
+    ChangeKind.ATTRIBUTES: "属性变更",
+}
+_SIGMAS = 3.0
+_SIGMA_OF_MAD = 1.4826
+"""Standard deviation over median absolute deviation, of a normal distribution."""
 _MAX_POINTS = 1000
 
 Numbers = npt.NDArray[np.float64]
@@ -125,6 +143,58 @@ class Guard:
                 )
             )
         return [*findings, *self._removal_in_cells(current, geometry)]
+
+    def churn(
+        self, changes: gpd.GeoDataFrame, count: int, history: Sequence[FeedEffect]
+    ) -> list[gpd.GeoDataFrame]:
+        """Look for more changes than are usual for the feed.
+
+        Parameters
+        ----------
+        changes : GeoDataFrame
+            The change table of the delivery.
+        count : int
+            How many features the layer has.
+        history : sequence of FeedEffect
+            What the feed's former deliveries did; the usual range is their median share and three
+            standard deviations above it (estimated from the median absolute deviation). Those
+            that filled an empty layer say nothing.
+
+        Returns
+        -------
+        list of GeoDataFrame
+            No or one finding.
+        """
+        shares = [one.share() for one in history if one.count]
+        limit = self._churn_limit(shares)
+        if not count or limit is None or len(changes) < max(self.limits.removed_min, 1):
+            return []
+        share = len(changes) / count
+        if share <= limit:
+            return []
+        kinds = changes["change"].value_counts()
+        told = {kind: kinds[kind.value] for kind in ChangeKind if kind.value in kinds.index}
+        found = Title(
+            f"{self.layer.name} 图层 {count} 个要素中将变更 {len(changes)} 个（{share:.2%}）："
+            + "，".join(f"{_KINDS_ZH[kind]} {number}" for kind, number in told.items()),
+            f"{len(changes)} changes of {count} features ({share:.2%}) of {self.layer.name}: "
+            + ", ".join(f"{number} {kind.value}" for kind, number in told.items()),
+        )
+        expected = Title(
+            f"不超过 {limit:.2%}（此前 {len(shares)} 批次）",
+            f"at most {limit:.2%}, by {len(shares)} former deliveries and the feed's declaration",
+        )
+        return [self._finding(CHURN, found, expected, self._place(changes.geometry.to_numpy()))]
+
+    def _churn_limit(self, shares: Sequence[float]) -> float | None:
+        """Return the most that may change; None where nothing is declared and little is known."""
+        declared = self.limits.churn_share
+        if len(shares) < MIN_HISTORY:
+            return declared
+        middle = np.median(shares)
+        spread = _SIGMA_OF_MAD * np.median(np.abs(np.array(shares) - middle))
+        usual = float(middle + _SIGMAS * spread)
+        return max(CHURN_FLOOR if declared is None else declared, usual)
 
     def _removal_in_cells(
         self, current: CurrentLayer, removed: npt.NDArray[np.object_]
