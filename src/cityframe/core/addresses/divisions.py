@@ -1,0 +1,160 @@
+"""Find the administrative divisions that a Chinese address names."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cityframe.core.addresses.admin_codes import FULL, SHORT, AdminCodes
+from cityframe.core.addresses.division_names import CITY, COUNTY, PROVINCE, TOWN
+
+_DISTINCT = 3
+# 南京西路 is not in Nanjing and 朝阳门 not in Chaoyang: a short name before these is another name
+_ELSEWHERE = re.compile(
+    r"[东南西北中内外上下前后大小新老]{0,2}(?:[一二三四五六七八九十\d]{1,2}|支|环|横)?"
+    r"(?:路|街|大道|道|大街|巷|胡同|弄|里\d|桥|门|山|湖|河(?!北|南)|江(?!苏|西|北)|港|公路|高速|"
+    r"湾|大厦|大楼|广场|公园|花园|大酒店|酒店|宾馆|饭店|银行|大学|学院|站|村|庄|镇|乡|苑|城|坊|岛|寺)"
+)
+_IS_ROAD = re.compile(r"[路街道里]$")
+# a rank that goes on is none: 市场, 区间, 县前街
+_GOES_ON = {"市": ("场",), "区": ("间", "块"), "县": ("前",), "旗": ("舰",)}
+LEAD = re.compile(r"^(?:中国|中华人民共和国|地址[::]?|[\s,.;:、。()\[\]【】\-*#\"'])+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an address is, as far as it says so.
+
+    Attributes
+    ----------
+    division : str
+        Current code of the deepest division that is certain; empty for none.
+    start, end : int
+        Where the names stand in the text.
+    candidates : tuple of str
+        Current codes of the divisions that the names may mean, if several; sorted.
+    """
+
+    division: str
+    start: int
+    end: int
+    candidates: tuple[str, ...] = ()
+
+
+_NOWHERE = Found("", 0, 0)
+_Meanings = dict[str, int]
+
+
+class DivisionFinder:
+    """Reads divisions from the beginning of an address, each within the ones before it.
+
+    A name may be short (北京, 内蒙古), of another edition, or leave levels out. Each name narrows
+    what the ones before may mean; several that are left are none, with their common division.
+    """
+
+    def __init__(self, codes: AdminCodes) -> None:
+        self._codes = codes
+        self._index = codes.index
+
+    def find(self, text: str, within: str = "") -> Found:
+        """Return the divisions of a text in the form of `folded_chinese`.
+
+        ``within`` is the code of a division that all texts are in, unless they say another one.
+        """
+        lead = LEAD.match(text)
+        start = lead.end() if lead else 0
+        end, means = self._chain(text, start, {})
+        if within and not any(code.startswith(within) or within.startswith(code) for code in means):
+            inside = self._chain(text, start, {within: FULL})
+            end, means = inside if inside[0] > start or not means else (end, means)
+        if not means:
+            start = self._first_full_name(text, start)
+            if start < 0:
+                return _NOWHERE
+            end, means = self._chain(text, start, {})
+        if not any(len(code) >= COUNTY for code in means):
+            means = self._later(text, end, means)
+        return self._settled(start, end, means)
+
+    def _chain(self, text: str, at: int, means: _Meanings) -> tuple[int, _Meanings]:
+        """Return where the names end that follow one another, and what they mean together."""
+        while True:
+            step = self._next(text, at, means)
+            if step is None:
+                return at, means
+            at, means = step
+
+    def _next(self, text: str, at: int, means: _Meanings) -> tuple[int, _Meanings] | None:
+        while text[at : at + 1] in (",", "-", "·", "/") and means:
+            at += 1
+        for end, given in self._index.at(text, at):
+            narrowed = self._narrowed(given, means)
+            if any(manner == SHORT for manner in narrowed.values()):
+                is_road = _IS_ROAD.search(text, at, end)
+                is_another = _ELSEWHERE.match(text, end) and not self._goes_on(text, end, narrowed)
+                narrowed = {} if is_road or is_another else narrowed
+            elif text[end : end + 1] in _GOES_ON.get(text[end - 1], ()):
+                narrowed = {}
+            if narrowed:
+                return end, narrowed
+        return None
+
+    def _goes_on(self, text: str, at: int, means: _Meanings) -> bool:
+        """Tell whether a division within those meant follows by its full name (杭州西湖区)."""
+        return any(
+            manner == FULL and any(code.startswith(above) for above in means)
+            for _, given in self._index.at(text, at)
+            for code, manner in given
+        )
+
+    def _narrowed(self, given: Iterable[tuple[str, int]], means: _Meanings) -> _Meanings:
+        if not means:
+            # a town alone names no place: there is one of most names in many a county
+            kept = {code: manner for code, manner in given if len(code) < TOWN}
+        else:
+            kept = {
+                code: manner
+                for code, manner in given
+                if any(code.startswith(above) for above in means)
+            }
+        official = {code: manner for code, manner in kept.items() if manner == FULL}
+        return official or kept
+
+    def _first_full_name(self, text: str, at: int) -> int:
+        for start in range(at + 1, len(text) - _DISTINCT + 1):
+            for end, given in self._index.at(text, start):
+                if end - start >= _DISTINCT and any(
+                    manner == FULL and len(code) < TOWN for code, manner in given
+                ):
+                    return start
+        return -1
+
+    def _later(self, text: str, at: int, means: _Meanings) -> _Meanings:
+        """Look for a district, else a town, further on, by its full name alone."""
+        found: dict[int, _Meanings] = {COUNTY: {}, TOWN: {}}
+        for start in range(at, len(text) - _DISTINCT + 1):
+            for end, given in self._index.at(text, start):
+                if end - start < _DISTINCT:
+                    continue
+                may = [(c, m) for c, m in given if m == FULL and len(c) in found]
+                for code, manner in self._narrowed(may, means).items():
+                    if not _ELSEWHERE.match(text, end):
+                        found[len(code)][code] = manner
+        for level in (COUNTY, TOWN):
+            if found[level]:
+                return found[level] if len(self._common(found[level])) >= COUNTY else means
+        return means
+
+    def _settled(self, start: int, end: int, means: _Meanings) -> Found:
+        now = sorted({self._codes.now(code) for code in means})
+        if len(now) == 1:
+            return Found(now[0], start, end)
+        return Found(self._common(now), start, end, tuple(now))
+
+    def _common(self, codes: Iterable[str]) -> str:
+        """Return the deepest division that holds all the codes; empty for none."""
+        now = [self._codes.now(code) for code in codes]
+        for level in (TOWN, COUNTY, CITY, PROVINCE):
+            heads = {code[:level] for code in now}
+            if len(heads) == 1 and len(next(iter(heads))) == level:
+                return next(iter(heads))
+        return ""
