@@ -7,7 +7,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,6 +34,13 @@ from cityframe.store.layer_plan import (
     plan_restore,
 )
 from cityframe.store.pruned import require_kept
+from cityframe.store.reconciliation import (
+    BRIDGE_PART,
+    STAGED_ENDINGS,
+    file_sha256,
+    restored_names,
+    write_reconciliation,
+)
 from cityframe.store.release_rows import LayerState, canonical
 from cityframe.store.timeline import in_effect
 
@@ -65,6 +72,9 @@ class Candidate:
         ``layer, event, parent, child, share``: what became of features that end.
     restores : int or None
         The release that is said again on both time axes; there are then no files.
+    reconciliation : mapping
+        SHA-256 of the files ``LAYER.bridge`` and ``LAYER.provenance`` that there are; of a
+        roll-back under ``bridge`` the digest of what it does to it. Empty ones are left out.
     """
 
     folder: Path
@@ -77,11 +87,16 @@ class Candidate:
     contracts: Mapping[str, str]
     lineage: tuple[Mapping[str, Any], ...] = ()
     restores: int | None = None
+    reconciliation: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_changes(self) -> bool:
-        """Whether any layer or contract would change."""
-        return bool(self.layers or self.contracts)
+        """Whether any layer, contract or name in the bridge would change.
+
+        Provenance alone changes nothing: it says how things came about.
+        """
+        names = {name.rpartition(".")[2] for name in self.reconciliation}
+        return bool(self.layers or self.contracts or BRIDGE_PART in names)
 
     def path(self, layer: str) -> Path:
         """Return the file with a layer's changes, or raise `PrunedError` if it was pruned."""
@@ -99,6 +114,8 @@ def write_candidate(
     *,
     valid_at: dt.datetime,
     lineage: Sequence[Mapping[str, Any]] = (),
+    bridge: Mapping[str, pd.DataFrame] | None = None,
+    provenance: Mapping[str, pd.DataFrame] | None = None,
 ) -> Candidate:
     """Write the changes of a cycle as a candidate over the current release.
 
@@ -117,6 +134,12 @@ def write_candidate(
         Reference time of the state that the changes lead to, not before the current release's.
     lineage : sequence of mapping
         ``layer, event, parent, child, share`` of splits, merges and replacements.
+    bridge : mapping of str to DataFrame, optional
+        By layer, `cityframe.store.register.BRIDGE_COLUMNS`: what shall hold of the sources' names
+        from this release on. A null ``uid`` frees a name; a name that points there already is left
+        out; of several rows of a name the last counts. Names not spoken of stay as they are.
+    provenance : mapping of str to DataFrame, optional
+        By layer, `cityframe.store.register.PROVENANCE_COLUMNS`; ``losers`` as JSON or null.
 
     Returns
     -------
@@ -127,6 +150,8 @@ def write_candidate(
     ------
     DeclarationError
         If a moment is finer than the store holds, or ``valid_at`` is before the current release's.
+    IntegrityError
+        If bridge or provenance name a feature that neither the layer nor the changes have.
     """
     _clear(folder)
     parent = framework.current()
@@ -143,10 +168,12 @@ def write_candidate(
     contracts = {**stored, **layers}
     states: dict[str, LayerState] = {}
     files: dict[str, str] = {}
+    brought: dict[str, pd.Series] = {}
     for name in sorted({*changes, *stored}):
         layer = contracts[name]
         path = folder / f"{name}.parquet"
         light = write_changes(path, _frames(changes.get(name, ())), layer)
+        brought[name] = light["uid"]
         due = [] if parent is None else framework.due_uids(layer, parent.valid_at, moment)
         if light.empty and not due:
             continue
@@ -155,7 +182,7 @@ def write_candidate(
         else:
             states[name] = plan_changes(framework, layer, light, number, moment).state
         if not light.empty:
-            files[name] = _sha256(path)
+            files[name] = file_sha256(path)
     changed = [
         name
         for name, layer in contracts.items()
@@ -172,6 +199,9 @@ def write_candidate(
             files=files,
             contracts={name: sha256(contract_form.write(contracts[name])) for name in changed},
             lineage=tuple({name: one[name] for name in LINEAGE_COLUMNS} for one in lineage),
+            reconciliation=write_reconciliation(
+                folder, framework, contracts, brought, bridge or {}, provenance or {}
+            ),
         )
     )
 
@@ -197,6 +227,7 @@ def write_restoring_candidate(folder: Path, framework: Framework, restores: int)
             files={},
             contracts={name: sha256(contract_form.write(contracts[name])) for name in states},
             restores=restores,
+            reconciliation=restored_names(framework, restores),
         )
     )
 
@@ -267,9 +298,10 @@ def verify_candidate(candidate: Candidate) -> None:
             where=str(candidate.folder), found="contents that do not give the digest",
             remedy="stage the cycle again",
         )  # fmt: skip
-    for layer, digest in candidate.files.items():
-        path = candidate.path(layer)
-        found = _sha256(path) if path.exists() else "no file"
+    staged = {} if candidate.restores is not None else candidate.reconciliation
+    for name, digest in {**candidate.files, **staged}.items():
+        path = candidate.path(name)
+        found = file_sha256(path) if path.exists() else "no file"
         if found != digest:
             raise IntegrityError(
                 where=str(path),
@@ -289,6 +321,7 @@ def candidate_digest(candidate: Candidate) -> str:
         "contracts": dict(candidate.contracts),
         "lineage": list(candidate.lineage),
         "restores": candidate.restores,
+        **_of_reconciliation(candidate),
     }
     return hashlib.blake2b(canonical(body).encode(), digest_size=32).hexdigest()
 
@@ -326,8 +359,8 @@ def first_state(light: pd.DataFrame, layer: Layer, moment: str) -> LayerState:
 def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in [*folder.glob("*.parquet"), *folder.glob("candidate.*")]:
-        # findings of the check stand beside, with a dot in their stem
-        if "." not in leftover.stem:
+        # findings of the check stand beside, with another dot in their name
+        if "." not in leftover.stem or leftover.stem.endswith(STAGED_ENDINGS):
             leftover.unlink()
 
 
@@ -349,6 +382,7 @@ def _seal(candidate: Candidate) -> Candidate:
         "files": dict(candidate.files),
         "contracts": dict(candidate.contracts),
         "lineage": list(candidate.lineage),
+        **_of_reconciliation(candidate),
     }
     path = candidate.folder / SUMMARY_FILE
     temporary = path.with_suffix(".tmp")
@@ -357,6 +391,6 @@ def _seal(candidate: Candidate) -> Candidate:
     return read_candidate(candidate.folder)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _of_reconciliation(candidate: Candidate) -> dict[str, Any]:
+    # absent where there is none, as in candidates of before
+    return {"reconciliation": dict(candidate.reconciliation)} if candidate.reconciliation else {}

@@ -15,6 +15,7 @@ from cityframe.model.change import ChangeKind
 from cityframe.model.layer import Layer
 from cityframe.model.release import Release, ReleaseKind
 from cityframe.store import contract as contract_form
+from cityframe.store.bridge import collisions, plan_bridge, plan_bridge_restore
 from cityframe.store.candidate import (
     Candidate,
     first_state,
@@ -35,6 +36,8 @@ from cityframe.store.layer_plan import (
 )
 from cityframe.store.layout import prepare
 from cityframe.store.new_rows import added_rows, first_rows
+from cityframe.store.provenance import release_rows
+from cityframe.store.reconciliation import ReconciliationPlan, staged_bridge, staged_provenance
 from cityframe.store.release_entry import enter_release
 from cityframe.store.release_rows import LayerState
 from cityframe.store.seal import sealed_set
@@ -128,6 +131,9 @@ def commit(
         chosen += _fallen_due(framework, candidate, stored, parent)
         works = [_work(framework, candidate, layer, stored, number) for layer in chosen]
         _check_states(works, candidate, is_rebased="rebased_from" in body)
+        lineage = _lineage(candidate, works)
+        reconciled = _reconciled(framework, candidate, works, lineage, number)
+        body |= reconciled.evidence
         head = {
             "number": number,
             "kind": kind.value,
@@ -142,8 +148,8 @@ def commit(
             for work in works:
                 _write(framework, connection, candidate, work, number, str(head["created_at"]))
             states = [_with_sealed_sets(work) for work in works]
-            lineage = _lineage(candidate, works)
             enter_release(connection, head, states, contracts, lineage, body)
+            reconciled.write(home, connection, number)
     return framework.release(number)
 
 
@@ -184,12 +190,15 @@ def _check_collisions(framework: Framework, candidate: Candidate, parent: Releas
             expected=f"release {candidate.parent}, over which the candidate was staged",
             remedy="stage again and decide over the new candidate",
         )
-    for name in candidate.files:
+    bridge = staged_bridge(candidate.folder, candidate.reconciliation)
+    for name in sorted({*candidate.files, *bridge}):
         stored = framework.contracts().get(name)
         if stored is None:
             continue
         since = set(framework.touched_uids(stored, candidate.parent, newest))
         both = sorted(since.intersection(read_light(candidate, name)["uid"]))
+        if name in bridge:
+            both += collisions(framework, name, bridge[name], since, candidate.parent)
         # each side may have brought the same feature as a new one
         both += _new_on_both_sides(framework, candidate, stored, sorted(since))
         if both:
@@ -279,6 +288,24 @@ def _check_states(works: Sequence[_LayerWork], candidate: Candidate, *, is_rebas
                 expected=expected.version.digest,
                 remedy="stage the cycle again",
             )
+
+
+def _reconciled(
+    framework: Framework,
+    candidate: Candidate,
+    works: Sequence[_LayerWork],
+    lineage: Sequence[Mapping[str, Any]],
+    number: int,
+) -> ReconciliationPlan:
+    if candidate.restores is not None:
+        # the same that the decision was taken over: no release came in between
+        bridge = plan_bridge_restore(framework, candidate.restores, number)
+    else:
+        said = staged_bridge(candidate.folder, candidate.reconciliation)
+        removed = {work.layer.name: work.plan.removed for work in works if work.plan}
+        bridge = plan_bridge(framework, said, removed, lineage, number)
+    provenance = staged_provenance(candidate.folder, candidate.reconciliation)
+    return ReconciliationPlan(bridge=bridge, provenance=release_rows(provenance, number))
 
 
 def _contracts(

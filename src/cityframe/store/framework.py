@@ -277,6 +277,13 @@ class Framework(Register):
         ]
         return pa.concat_tables(parts)
 
+    def known_uids(self, layer: Layer, uids: Sequence[str]) -> frozenset[str]:
+        """Return those of the uids that any row of the layer's history has, known or not."""
+        if not self._has(layer):
+            return frozenset()
+        parts = [self._table(layer, ["uid"], chosen) for chosen in by_uid(layer, uids)]
+        return frozenset(uid for part in parts for uid in part.column("uid").to_pandas())
+
     def history_rows(
         self, layer: Layer, columns: Iterable[str], condition: sa.ColumnElement[bool]
     ) -> Iterator[pa.RecordBatch]:

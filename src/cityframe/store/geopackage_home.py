@@ -234,6 +234,18 @@ class GeoPackageHome:
                 [(number, int(fid)) for fid in fids],
             )
 
+    def add_entries(self, connection: sa.Connection, table: sa.Table, rows: pa.Table) -> None:
+        """Add rows to a table of the register, batch by batch."""
+        names = ", ".join(f'"{name}"' for name in rows.column_names)
+        marks = ", ".join("?" * rows.num_columns)
+        batches = rows.to_batches(max_chunksize=_BATCH_ROWS)
+        for batch in (one for one in batches if one.num_rows):
+            columns = [column.to_pylist() for column in batch.columns]
+            connection.exec_driver_sql(
+                f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})',
+                list(zip(*columns, strict=True)),
+            )
+
     def touched(self, connection: sa.Connection, layer: Layer, when: str) -> None:
         """Write extent and time of change into the GeoPackage's contents."""
         geopackage.update_extent(connection, layer, when)
@@ -247,8 +259,9 @@ class GeoPackageHome:
             If SQLite can't make sense of the file's pages.
         """
         columns = list(query.selected_columns)
-        # GDAL keeps a column that it takes for the feature's id out of the rows
-        shown = [(column + 0).label(FID) if column.name == "fid" else column for column in columns]
+        # GDAL keeps a column that it takes for the feature's id out of the rows: the table's key
+        fid = next((one.name for one in columns if one.primary_key), "")
+        shown = [(column + 0).label(FID) if column.name == fid else column for column in columns]
         compiled = query.with_only_columns(*shown).compile(
             dialect=_DIALECT, compile_kwargs={"literal_binds": True}
         )
@@ -256,7 +269,7 @@ class GeoPackageHome:
         try:
             with ExitStack() as opened:
                 for batch in self._opened(str(compiled), opened):
-                    yield as_agreed(batch, moments)
+                    yield as_agreed(batch, moments, fid)
         except (*_READING_FAILED, pa.ArrowException, OSError) as error:
             if _DAMAGED not in str(error):
                 raise

@@ -17,7 +17,7 @@ from cityframe.store.ahead import ahead
 from cityframe.store.home import Bulk
 
 FID = "number_of_row"
-"""How a query names ``fid``, which GDAL would keep out of the rows."""
+"""How a query names the number of a row, which GDAL would keep out of the rows."""
 _SECONDS, _MILLISECONDS = pa.timestamp("s", tz="UTC"), pa.timestamp("ms", tz="UTC")
 
 
@@ -49,8 +49,11 @@ def _text(moments: Any) -> "pa.Array[Any]":
     return result
 
 
-def as_agreed(batch: pa.RecordBatch, moments: Sequence[str]) -> pa.RecordBatch:
-    """Return what GDAL read in the agreed types; it gives moments without a zone or as text."""
+def as_agreed(batch: pa.RecordBatch, moments: Sequence[str], fid: str) -> pa.RecordBatch:
+    """Return what GDAL read in the agreed types; it gives moments without a zone or as text.
+
+    The column `FID` gets the name that the table has for it.
+    """
     columns, fields = [], []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         value = column
@@ -59,7 +62,7 @@ def as_agreed(batch: pa.RecordBatch, moments: Sequence[str]) -> pa.RecordBatch:
         elif pa.types.is_int32(column.type) or pa.types.is_int16(column.type):
             value = column.cast(pa.int64())
         columns.append(value)
-        fields.append(pa.field("fid" if name == FID else name, value.type))
+        fields.append(pa.field(fid if name == FID else name, value.type))
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 

@@ -39,12 +39,19 @@ def is_known(table: sa.Table, release: int) -> sa.ColumnElement[bool]:
 
 
 def by_uid(layer: Layer, uids: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield conditions that together choose the uids; a list in the text is what GDAL can read."""
-    column = history_table(layer).c.uid
-    ordered = sorted(set(uids))
+    """Yield conditions that together choose the uids of a layer's history."""
+    yield from in_parts(history_table(layer).c.uid, uids)
+
+
+def in_parts(
+    column: sa.ColumnElement[str], values: Iterable[str]
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield conditions that together choose values; a list in the text is what GDAL can read."""
+    ordered = sorted(set(values))
     for start in range(0, len(ordered), _UIDS_A_QUERY):
-        quoted = [
-            f"'{uid.replace(chr(39), chr(39) * 2)}'"
-            for uid in ordered[start : start + _UIDS_A_QUERY]
-        ]
-        yield column.in_(sa.text(", ".join(quoted).replace(":", "\\:")))
+        quoted = ", ".join(
+            f"'{value.replace(chr(39), chr(39) * 2)}'"
+            for value in ordered[start : start + _UIDS_A_QUERY]
+        )
+        # as it is: a colon in it is no parameter, a backslash no escape
+        yield column.op("IN", is_comparison=True)(sa.literal_column(f"({quoted})"))

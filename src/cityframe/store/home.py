@@ -89,6 +89,9 @@ class Home(Protocol):
     ) -> None:
         """Set ``release_to`` of rows that are known."""
 
+    def add_entries(self, connection: sa.Connection, table: sa.Table, rows: pa.Table) -> None:
+        """Add rows to a table of the register; what it has beside their columns is its own."""
+
     def touched(self, connection: sa.Connection, layer: Layer, when: str) -> None:
         """Note extent and time of change where the home keeps them."""
 

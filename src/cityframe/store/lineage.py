@@ -1,6 +1,7 @@
 """Where a feature came from, what became of it, and where a retired uid leads today."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -147,6 +148,61 @@ def descendants(framework: Framework, uid: str) -> tuple[Event, ...]:
         If no layer ever had it.
     """
     return _walk(framework, uid, backwards=False)
+
+
+def heirs(
+    framework: Framework,
+    layer: str,
+    uids: Iterable[str],
+    removed: Iterable[str],
+    events: Iterable[Mapping[str, Any]],
+) -> dict[str, tuple[str | None, str | None]]:
+    """Return the one feature that takes the place of each that ends, and the event that says so.
+
+    Parameters
+    ----------
+    framework : Framework
+        The store, before the release in which they end.
+    layer : str
+        Their layer.
+    uids : iterable of str
+        The features asked for.
+    removed : iterable of str
+        All features of the layer that end in the release.
+    events : iterable of mapping
+        The release's lineage; events told ahead are in the store.
+
+    Returns
+    -------
+    dict
+        By uid ``(heir, event)``; None and None where nobody or more than one feature is.
+    """
+    gone = set(removed)
+    children: dict[str, dict[str, str]] = defaultdict(dict)
+    for one in events:
+        if one["layer"] == layer and one["child"] is not None:
+            children[one["parent"]][one["child"]] = one["event"]
+    contract = framework.contract(layer)
+    for event in _events(framework, contract, sorted(gone)):
+        entered, _ = _last_life(framework, contract, event.parent)
+        if event.child is not None and entered is not None and event.release >= entered:
+            children[event.parent][event.child] = event.event
+    return {uid: _heir(uid, children, gone) for uid in uids}
+
+
+def _heir(
+    uid: str, children: Mapping[str, Mapping[str, str]], gone: Collection[str]
+) -> tuple[str | None, str | None]:
+    seen: set[str] = set()
+    one, first = uid, None
+    while one in gone and one not in seen:
+        seen.add(one)
+        following = children.get(one, {})
+        if len(following) != 1:
+            return None, None
+        ((one, event),) = following.items()
+        first = first or event
+    return (None, None) if one in gone else (one, first)
 
 
 def layer_of(framework: Framework, uid: str) -> Layer:

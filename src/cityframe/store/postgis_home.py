@@ -32,7 +32,7 @@ from cityframe.store.tables import (
 
 # for SQL without parameters: the driver's own dialect would double each %
 _PLAIN: sa.Dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-_RELEASES = ("release_from", "release_to")
+_RELEASES = ("release_from", "release_to", "release")
 
 
 class PostgisHome:
@@ -203,6 +203,10 @@ class PostgisHome:
         ).rowcount
         self._expect(closed, len(fids), "closed", layer)
 
+    def add_entries(self, connection: sa.Connection, table: sa.Table, rows: pa.Table) -> None:
+        """Copy rows into a table of the register."""
+        _copy(connection, table.name, rows.to_batches())
+
     def touched(self, connection: sa.Connection, layer: Layer, when: str) -> None:
         """Note nothing: PostGIS keeps neither extent nor time of change."""
 
@@ -313,11 +317,11 @@ def _copy(
     connection: sa.Connection,
     table: str,
     batches: Iterable[pa.RecordBatch],
-    layer: Layer,
+    layer: Layer | None = None,
     *options: str,
 ) -> None:
-    """Copy Arrow rows into a table, by the names of their columns."""
-    srid = 0 if layer.geometry is GeometryType.NONE else srid_of(layer)
+    """Copy Arrow rows into a table, by the names of their columns; geometries are of a layer."""
+    srid = 0 if layer is None or layer.geometry is GeometryType.NONE else srid_of(layer)
     driver: Any = connection.connection.driver_connection
     iterator = iter(batches)
     first = next(iterator, None)

@@ -1,8 +1,11 @@
-"""The register of a framework: its releases, contracts, lineage, and what is dated in advance."""
+"""The register of a framework: its releases, contracts, lineage, bridge, provenance, due dates."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from cityframe.errors import DeclarationError
@@ -10,11 +13,27 @@ from cityframe.model.layer import Layer
 from cityframe.model.release import LayerVersion, Release
 from cityframe.store import contract as contract_form
 from cityframe.store.chain import LINEAGE_COLUMNS, chain_body
+from cityframe.store.entries import entry_schema, read_entries
+from cityframe.store.history_query import in_parts, is_known
 from cityframe.store.home import Home
 from cityframe.store.layout import check_layout
 from cityframe.store.release_rows import LayerState, release_of, version_of
-from cityframe.store.tables import CONTRACT, DUE, LINEAGE, REDACTION, RELEASE, RELEASE_LAYER
+from cityframe.store.tables import (
+    BRIDGE,
+    CONTRACT,
+    DUE,
+    LINEAGE,
+    PROVENANCE,
+    REDACTION,
+    RELEASE,
+    RELEASE_LAYER,
+)
 
+BRIDGE_COLUMNS = ("source", "source_id", "uid", "matched_by", "score", "margin")
+PROVENANCE_COLUMNS = (
+    "uid", "attribute", "source", "delivery", "record", "rule", "decided_by", "score", "margin",
+    "losers",
+)  # fmt: skip
 _EMPTY_DIGEST = ""
 
 
@@ -138,6 +157,69 @@ class Register:
             query = query.where(LINEAGE.c.release == release)
         with self.home.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def bridge(
+        self, layer: Layer, source: str | None = None, *, release: int | None = None
+    ) -> pd.DataFrame:
+        """Return under which names sources know the features of a layer.
+
+        Parameters
+        ----------
+        layer : Layer
+            The contract.
+        source : str, optional
+            Of this source only.
+        release : int, optional
+            As this release had it; the newest by default.
+
+        Returns
+        -------
+        DataFrame
+            `BRIDGE_COLUMNS`, sorted by source and name; RangeIndex.
+        """
+        rows = entry_schema(BRIDGE, BRIDGE_COLUMNS).empty_table()
+        if self.exists:
+            chosen = BRIDGE.c.layer == layer.name
+            if source is not None:
+                chosen &= BRIDGE.c.source == source
+            then = BRIDGE.c.release_to.is_(None) if release is None else is_known(BRIDGE, release)
+            rows = read_entries(self.home, BRIDGE, BRIDGE_COLUMNS, chosen & then)
+        return rows.sort_by([("source", "ascending"), ("source_id", "ascending")]).to_pandas()
+
+    def provenance(
+        self, layer: Layer, uids: Sequence[str], *, release: int | None = None
+    ) -> pd.DataFrame:
+        """Return which sources the values of features come from, as the releases noted it.
+
+        Parameters
+        ----------
+        layer : Layer
+            The contract.
+        uids : sequence of str
+            The features.
+        release : int, optional
+            What was noted up to this release; the newest by default.
+
+        Returns
+        -------
+        DataFrame
+            ``release`` and `PROVENANCE_COLUMNS`, ``record`` as Int64; sorted by uid, attribute and
+            release. An empty ``attribute`` is the match itself.
+        """
+        names = ("release", *PROVENANCE_COLUMNS)
+        parts = [entry_schema(PROVENANCE, names).empty_table()]
+        if self.exists:
+            chosen = PROVENANCE.c.layer == layer.name
+            if release is not None:
+                chosen &= PROVENANCE.c.release <= release
+            parts += [
+                read_entries(self.home, PROVENANCE, names, chosen & part)
+                for part in in_parts(PROVENANCE.c.uid, uids)
+            ]
+        frame = pa.concat_tables(parts).to_pandas(integer_object_nulls=True)
+        frame["record"] = frame["record"].astype("Int64")
+        order = ["uid", "attribute", "release", "delivery", "record"]
+        return frame.sort_values(order, ignore_index=True)
 
     def chain(self, number: int) -> dict[str, Any]:
         """Return what the chain digest of a release is over, from the store's own rows."""

@@ -55,13 +55,26 @@ def seals(rows: pa.Table, layer: Layer) -> "pa.Array[Any]":
         pieces.append(_number(rows[name].cast(MOMENT).cast(pa.int64())))
     for name in _NUMBERS:
         pieces.append(_number(rows[name].cast(pa.int64())))
-    ends, content = content_of(joined(*pieces))
-    view, blake2b = content.data, hashlib.blake2b
-    digests = b"".join(
-        blake2b(view[start:end], digest_size=ROW_DIGEST_BYTES).digest()
-        for start, end in pairwise(ends.tolist())
-    )
-    return _fixed(np.frombuffer(digests, dtype=f"S{ROW_DIGEST_BYTES}")).cast(pa.binary())
+    return _hashed(pieces)
+
+
+def entry_seals(rows: pa.Table) -> "pa.Array[Any]":
+    """Return the seal of each row of a table of the register: BLAKE2b-128 over its columns.
+
+    Parameters
+    ----------
+    rows : Table
+        Texts, bytes, whole and real numbers.
+    """
+    pieces: list[Any] = []
+    for column in rows.columns:
+        if pa.types.is_floating(column.type):
+            pieces.append(_real(column))
+        elif pa.types.is_integer(column.type):
+            pieces.append(_number(column.cast(pa.int64())))
+        else:
+            pieces += _text(_bytes(column))
+    return _hashed(pieces)
 
 
 def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
@@ -69,6 +82,16 @@ def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
     body = b"".join(content_of(_bytes(part))[1].tobytes() for part in parts)
     ordered = np.sort(np.frombuffer(body, dtype=f"S{ROW_DIGEST_BYTES}"))
     return hashlib.blake2b(ordered.tobytes(), digest_size=32).hexdigest()
+
+
+def _hashed(pieces: "list[Any]") -> "pa.Array[Any]":
+    ends, content = content_of(joined(*pieces))
+    view, blake2b = content.data, hashlib.blake2b
+    digests = b"".join(
+        blake2b(view[start:end], digest_size=ROW_DIGEST_BYTES).digest()
+        for start, end in pairwise(ends.tolist())
+    )
+    return _fixed(np.frombuffer(digests, dtype=f"S{ROW_DIGEST_BYTES}")).cast(pa.binary())
 
 
 def _bytes(values: Any) -> "pa.LargeBinaryArray":
@@ -88,6 +111,13 @@ def _text(values: Any) -> list[Any]:
 def _number(values: Any) -> "pa.LargeBinaryArray":
     filled: Any = pc.fill_null(values, int(_NULL_NUMBER))
     return _fixed(filled.to_numpy().astype("<i8"))
+
+
+def _real(values: Any) -> "pa.LargeBinaryArray":
+    # null is NaN, of one bit pattern
+    filled: Any = pc.fill_null(values, float("nan"))
+    numbers = filled.to_numpy().astype("<f8")
+    return _fixed(np.where(np.isnan(numbers), np.nan, numbers))
 
 
 def _fixed(values: "np.ndarray[Any, np.dtype[Any]]") -> "pa.LargeBinaryArray":

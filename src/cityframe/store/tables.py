@@ -21,6 +21,7 @@ from cityframe.core.arrow_rows import row_schema
 from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 
 METADATA = sa.MetaData()
+_WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 RELEASE = sa.Table(
     "cf_release",
@@ -93,6 +94,55 @@ REDACTION = sa.Table(
     sa.Column("seal_before", sa.LargeBinary, nullable=False),
 )
 
+# no foreign keys in these two: the first load of a city brings a row a feature
+BRIDGE = sa.Table(
+    "cf_bridge",
+    METADATA,
+    sa.Column("id", _WHOLE, primary_key=True),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Column("uid", sa.Text, nullable=False),
+    sa.Column("matched_by", sa.Text, nullable=False),
+    sa.Column("score", sa.Double),
+    sa.Column("margin", sa.Double),
+    sa.Column("release_from", sa.Integer, nullable=False),
+    sa.Column("release_to", sa.Integer),
+    sa.Index("cf_bridge_uid", "uid"),
+)
+_IS_CURRENT = BRIDGE.c.release_to.is_(None)
+sa.Index(
+    "cf_bridge_current",
+    BRIDGE.c.layer,
+    BRIDGE.c.source,
+    BRIDGE.c.source_id,
+    unique=True,
+    sqlite_where=_IS_CURRENT,
+    postgresql_where=_IS_CURRENT,
+)
+
+PROVENANCE = sa.Table(
+    "cf_provenance",
+    METADATA,
+    sa.Column("id", _WHOLE, primary_key=True),
+    sa.Column("release", sa.Integer, nullable=False),
+    sa.Column("layer", sa.Text, nullable=False),
+    sa.Column("uid", sa.Text, nullable=False),
+    sa.Column("attribute", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+    sa.Column("record", _WHOLE),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("score", sa.Double),
+    sa.Column("margin", sa.Double),
+    sa.Column("losers", sa.Text),
+    # outlives the losers when they are redacted
+    sa.Column("losers_digest", sa.LargeBinary),
+    sa.Column("redacted", sa.Integer),
+    sa.Index("cf_provenance_uid", "uid"),
+)
+
 VIEW = sa.Table(
     "cf_view",
     METADATA,
@@ -148,7 +198,6 @@ def _geometry(kind: Geometry, _compiler: Any, **_options: Any) -> str:
     return f"geometry({kind.kind}{'Z' if kind.has_z else ''}, {kind.srid})"
 
 
-_WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 # names must sort the same everywhere
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _FLAG = sa.Boolean(create_constraint=False)
