@@ -1,7 +1,7 @@
 """A source as declared in ``sources/NAME.yaml``: how it is pulled, read and mapped."""
 
 import zoneinfo
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
@@ -10,6 +10,12 @@ from cityframe.config.schema import Name, TitleText
 from cityframe.model.delivery import DeliveryKind, SourceKind
 
 Scalar = str | int | float | bool
+
+AddressPart = Literal[
+    "text", "province", "city", "district", "town", "street", "lane", "number", "building",
+    "unit", "floor", "room",
+]  # fmt: skip
+"""A part of an address (`cityframe.core.addresses.PARTS`), or ``text``, all of it in words."""
 
 
 class FilesPull(Declaration):
@@ -132,6 +138,54 @@ class JoinGeometry(Declaration):
     normalise: bool = False
 
 
+class StreetNames(Declaration):
+    """Other names of streets: ``name`` and ``alias`` are attributes of a layer of the framework.
+
+    ``district`` is the attribute with the district, where two districts have streets of one name.
+    """
+
+    layer: Name
+    name: Name
+    alias: Name
+    district: Name | Literal[""] = ""
+
+
+class AddressReading(Declaration):
+    """How addresses are written, and where the layer has their parts.
+
+    ``attributes`` maps parts of an address to attributes of the layer; several attributes are put
+    together. ``admin`` lists tables of administrative codes (CSV with ``code`` and ``name``, also
+    in a zip) relative to the workspace, the oldest edition first. ``within`` is the code of the
+    division that addresses are in where they do not say so.
+    """
+
+    style: Literal["chinese", "western"] = "chinese"
+    attributes: dict[AddressPart, str | tuple[str, ...]] = Field(min_length=1)
+    admin: tuple[str, ...] = ()
+    within: str = Field(default="", pattern=r"^(\d\d){0,3}$")
+    streets: StreetNames | None = None
+
+
+class AddressGeometry(JoinGeometry):
+    """Geometry or identity from the feature that a record's address names.
+
+    A join whose ``on`` maps parts of an address (``text`` is all of it in words) to columns of the
+    source. Texts are always compared in one form, so ``normalise`` has no place.
+    """
+
+    address: AddressReading
+    normalise: Literal[False] = False
+
+    @field_validator("on")
+    @classmethod
+    def _parts(cls, value: dict[Name, str]) -> dict[Name, str]:
+        for part in value:
+            if part not in get_args(AddressPart):
+                message = f"parts of an address: {', '.join(get_args(AddressPart))}"
+                raise ValueError(message)
+        return value
+
+
 class NoGeometry(Declaration):
     """The source has no geometry and the layer needs none."""
 
@@ -236,9 +290,9 @@ class Feed(Declaration):
     columns: Annotated[dict[Name, ColumnMapping], WithJsonSchema(_SHORT_COLUMNS)]
     ignore: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
-    geometry: FeatureGeometry | XyGeometry | WktGeometry | JoinGeometry | NoGeometry = (
-        FeatureGeometry()
-    )
+    geometry: (
+        FeatureGeometry | XyGeometry | WktGeometry | JoinGeometry | AddressGeometry | NoGeometry
+    ) = FeatureGeometry()
     crs: str = ""
     encoding: str = ""
     delimiter: str = ""

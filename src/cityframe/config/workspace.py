@@ -18,7 +18,7 @@ from cityframe.config.rule import Rule
 from cityframe.config.rule_set import read_rules
 from cityframe.config.schema import LayerSchema, TitleText
 from cityframe.config.scoring import AreaUnit, Scoring, read_scoring
-from cityframe.config.source import JoinGeometry, Source
+from cityframe.config.source import AddressGeometry, JoinGeometry, Source
 from cityframe.errors import DeclarationError
 from cityframe.model.layer import Layer
 
@@ -266,10 +266,32 @@ def _check_source(workspace: Workspace, source: Source) -> None:
                 )
         if isinstance(feed.geometry, JoinGeometry):
             _check_known([feed.geometry.layer], workspace.layers, "layer", where)
+        if isinstance(feed.geometry, AddressGeometry):
+            _check_address(workspace, feed.geometry, where)
         if feed.coverage is not None:
             _check_known([feed.coverage.layer], workspace.layers, "layer", where)
             areas = dict.fromkeys(workspace.layers[feed.coverage.layer].attribute_names)
             _check_known(feed.coverage.where, areas, "attribute", where)
+
+
+def _check_address(workspace: Workspace, geometry: AddressGeometry, where: str) -> None:
+    known = workspace.layers[geometry.layer].attribute_names
+    for given in geometry.address.attributes.values():
+        names = [given] if isinstance(given, str) else given
+        _check_known(names, dict.fromkeys(known), "attribute", where)
+    streets = geometry.address.streets
+    if streets is not None:
+        _check_known([streets.layer], workspace.layers, "layer", where)
+        names = [name for name in (streets.name, streets.alias, streets.district) if name]
+        known = workspace.layers[streets.layer].attribute_names
+        _check_known(names, dict.fromkeys(known), "attribute", where)
+    for path in geometry.address.admin:
+        if not (workspace.root / path).is_file():
+            raise DeclarationError(
+                found=f"no file {path!r}",
+                where=where,
+                expected="tables of administrative codes, relative to the workspace",
+            )
 
 
 def _check_known(names: Iterable[str], known: Mapping[str, object], what: str, where: str) -> None:

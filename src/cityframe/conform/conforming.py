@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -72,6 +73,7 @@ def conform(
     layer: Layer,
     delivery: Delivery,
     framework_layer: Callable[[str], gpd.GeoDataFrame],
+    root: Path = Path(),
 ) -> Conformed:
     """Bring the records of one feed into the form of its layer's contract.
 
@@ -81,6 +83,8 @@ def conform(
         The tables that the feed matches, in a fixed order; they are put one below the other.
     framework_layer : callable
         Gives the current frame of a layer with ``uid``, for joins.
+    root : Path
+        The workspace's folder, which files that the feed declares are relative to.
 
     Returns
     -------
@@ -97,7 +101,7 @@ def conform(
     columns = read_columns(tables, feed)
     count = len(columns.frame)
     attributes = map_attributes(columns, feed, layer, where=where)
-    placement = Placer(source, feed, layer, framework_layer, where).place(tables, columns)
+    placement = Placer(source, feed, layer, framework_layer, where, root).place(tables, columns)
     operation, unknown = _operations(columns, feed)
     valid_from, unread = _valid_from(columns, feed, delivery)
     problems: list[Problem] = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import shapely
 
 from cityframe.config.source import (
+    AddressGeometry,
     Feed,
     JoinGeometry,
     NoGeometry,
@@ -17,6 +19,7 @@ from cityframe.config.source import (
     WktGeometry,
     XyGeometry,
 )
+from cityframe.conform.addresses import join_addresses
 from cityframe.conform.columns import Columns, place
 from cityframe.conform.coordinates import check_coordinates, with_image
 from cityframe.conform.joins import Joined, join_features
@@ -70,6 +73,7 @@ class Placer:
     layer: Layer
     framework_layer: Callable[[str], gpd.GeoDataFrame]
     where: str
+    root: Path = Path()
 
     def place(self, tables: Sequence[SourceTable], columns: Columns) -> Placement:
         """Return the places of the records.
@@ -203,7 +207,7 @@ class Placer:
             )
 
     def _join(self, columns: Columns, join: JoinGeometry) -> Placement:
-        joined = join_features(columns, join, self.framework_layer, where=self.where)
+        joined = self._joined(columns, join)
         shapes = joined.shapes()
         if join.take == "feature":
             return self._update(joined, join, shapes)
@@ -219,6 +223,11 @@ class Placer:
             shapes, more = conform_shape(shapes, self.layer)
             problems += more
         return Placement(shapes, True, shapes, tuple(problems))
+
+    def _joined(self, columns: Columns, join: JoinGeometry) -> Joined:
+        if isinstance(join, AddressGeometry):
+            return join_addresses(columns, join, self.framework_layer, self.root)
+        return join_features(columns, join, self.framework_layer, where=self.where)
 
     def _update(self, joined: Joined, join: JoinGeometry, shapes: GeometryArray) -> Placement:
         if join.layer != self.layer.name:

@@ -140,6 +140,7 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         layer=layer,
         delivery=delivery,
         framework_layer=lambda other: intake.layer_now(other).all_rows(),
+        root=city.workspace.root,
     )
     current = intake.layer_now(layer.name)
     checkable = _said_to_be_so(conformed.frame)

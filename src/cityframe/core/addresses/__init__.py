@@ -3,9 +3,16 @@
 from cityframe.core.addresses.admin_codes import AdminCodes, read_admin_codes
 from cityframe.core.addresses.chinese import ChineseParser
 from cityframe.core.addresses.gazetteer import Gazetteer, parts_of
-from cityframe.core.addresses.parts import INSIDE, PARTS, Address, address_table
+from cityframe.core.addresses.parts import (
+    INSIDE,
+    PARTS,
+    Address,
+    AddressParser,
+    Style,
+    address_table,
+)
 from cityframe.core.addresses.resolution import Acceptance, Reason, resolve
-from cityframe.core.addresses.street_names import Style
+from cityframe.core.addresses.text import folded
 from cityframe.core.addresses.western import WesternParser
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "PARTS",
     "Acceptance",
     "Address",
+    "AddressParser",
     "AdminCodes",
     "ChineseParser",
     "Gazetteer",
@@ -20,6 +28,7 @@ __all__ = [
     "Style",
     "WesternParser",
     "address_table",
+    "folded",
     "parts_of",
     "read_admin_codes",
     "resolve",

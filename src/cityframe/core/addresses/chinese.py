@@ -6,7 +6,7 @@ from cityframe.core.addresses.admin_codes import AdminCodes
 from cityframe.core.addresses.division_names import CITY, COUNTY, PROVINCE, TOWN
 from cityframe.core.addresses.divisions import LEAD, DivisionFinder
 from cityframe.core.addresses.name_index import NameIndex
-from cityframe.core.addresses.parts import Address
+from cityframe.core.addresses.parts import Address, Style
 from cityframe.core.addresses.text import folded_chinese
 
 _LIST = r"(?:[-/、,]\d+[A-Z]?)*"
@@ -50,6 +50,8 @@ class ChineseParser:
     within : str
         Code of the division that the addresses are in where they do not say so.
     """
+
+    style = Style.CHINESE
 
     def __init__(
         self,
@@ -120,7 +122,7 @@ def _by_ranks(text: str) -> tuple[dict[str, str], str]:
     if town:
         parts["town"] = town["town"]
         rest = rest[town.end() :]
-    return parts, rest
+    return parts | {"division": parts.get("district", "")}, rest
 
 
 def _inside(rest: str) -> tuple[dict[str, str], str]:

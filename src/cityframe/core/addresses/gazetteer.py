@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from cityframe.core.addresses.division_names import COUNTY
-from cityframe.core.addresses.parts import INSIDE, PARTS
-from cityframe.core.addresses.street_names import Style, name_parts, street_keys
+from cityframe.core.addresses.parts import INSIDE, PARTS, Style
+from cityframe.core.addresses.street_names import name_parts, street_keys
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,10 @@ class Gazetteer:
             points=points[["street", "division", "number", *INSIDE]],
         )
 
+    def street_keys(self) -> frozenset[str]:
+        """Return all names of streets in the form that is compared."""
+        return frozenset(self.streets["key"])
+
 
 def keyed_parts(parts: pd.DataFrame, style: Style) -> pd.DataFrame:
     """Return addresses in the form that is compared: ``division``, ``key``, ``number``, `INSIDE`.
@@ -76,12 +80,17 @@ def keyed_parts(parts: pd.DataFrame, style: Style) -> pd.DataFrame:
     )
     return pd.DataFrame(
         {
-            "division": parts["division"].str[:COUNTY],
+            "division": districts(parts["division"]),
             "key": street_keys(parts["street"], style),
             "number": number,
             **{name: parts[name].str.replace(r"\b0+(?=\d)", "", regex=True) for name in INSIDE},
         }
     ).reset_index(drop=True)
+
+
+def districts(divisions: pd.Series) -> pd.Series:
+    """Return the codes of districts for those of towns; a division by its name stays."""
+    return divisions.str.replace(rf"^(\d{{{COUNTY}}})\d+$", r"\1", regex=True)
 
 
 def parts_of(columns: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +107,7 @@ def _aliases(aliases: pd.DataFrame | None, style: Style) -> pd.DataFrame:
     if aliases is None:
         return pd.DataFrame({"division": [], "key": [], "alias": []}, dtype="str")
     text = aliases.fillna("").astype("str")
-    division = text["division"].str[:COUNTY] if "division" in text else ""
+    division = districts(text["division"]) if "division" in text else ""
     table = pd.DataFrame(
         {
             "division": division,

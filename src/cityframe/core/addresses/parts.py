@@ -1,8 +1,17 @@
 """The parts of an address."""
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Protocol
 
 import pandas as pd
+
+
+class Style(StrEnum):
+    """How addresses are written."""
+
+    CHINESE = "chinese"
+    WESTERN = "western"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,7 @@ class Address:
         Administrative divisions, by their names: official ones where the codes know them.
     division : str
         Code of the deepest division that is certain: 2 (province), 4 (city), 6 (district, county)
-        or 9 digits (town).
+        or 9 digits (town). Without a table of codes the name of the district.
     street : str
         Road, street or hutong.
     lane : str
@@ -41,6 +50,16 @@ class Address:
     floor: str = ""
     room: str = ""
     remainder: str = ""
+
+
+class AddressParser(Protocol):
+    """Reads the parts of addresses of one style."""
+
+    style: Style
+
+    def parse(self, text: str) -> Address:
+        """Return the parts of an address; what is no part stays as the remainder."""
+        ...
 
 
 PARTS = tuple(field.name for field in fields(Address))

@@ -118,9 +118,12 @@ def _street_links(asked: pd.DataFrame, gazetteer: Gazetteer) -> pd.DataFrame:
 def _compatible(pairs: pd.DataFrame) -> pd.DataFrame:
     """Keep the pairs whose divisions do not contradict; with what an unsaid one costs."""
     ours, theirs = pairs["division"], pairs["division_there"]
-    length = np.fmin(ours.str.len().to_numpy(), theirs.str.len().to_numpy())
     agrees = np.array(
-        [a[:n] == b[:n] for a, b, n in zip(ours, theirs, length, strict=True)], dtype=bool
+        [
+            not a or not b or a == b or (a.isdigit() and (a.startswith(b) or b.startswith(a)))
+            for a, b in zip(ours, theirs, strict=True)
+        ],
+        dtype=bool,
     )
     agreement = np.where(ours == theirs, 1.0, _DIVISION_UNSAID)
     return pairs.assign(agreement=agreement)[agrees]

@@ -1,13 +1,13 @@
 """Names of streets as keys, and which of them are near one another."""
 
 import re
-from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from cityframe.core.addresses.parts import Style
 from cityframe.core.addresses.text import folded_chinese
 from cityframe.core.addresses.western import STREET_TYPES, western_street_key
 
@@ -23,13 +23,6 @@ _TELLING = {
         r"\d+|\b[A-Z]\b|\b(?:NE|NW|SE|SW|UPPER|LOWER|LITTLE|GREAT|OLD|NEW|BACK)\b"
     ),
 }
-
-
-class Style(StrEnum):
-    """How addresses are written."""
-
-    CHINESE = "chinese"
-    WESTERN = "western"
 
 
 def street_keys(names: pd.Series, style: Style) -> pd.Series:

@@ -2,7 +2,7 @@
 
 import re
 
-from cityframe.core.addresses.parts import Address
+from cityframe.core.addresses.parts import Address, Style
 from cityframe.core.addresses.text import folded
 
 _TYPES = """
@@ -53,6 +53,8 @@ class WesternParser:
 
     ``12/4`` is flat 4 of number 12. What follows the street after a comma is the remainder.
     """
+
+    style = Style.WESTERN
 
     def parse(self, text: str) -> Address:
         """Return the parts of an address; what is no part stays as the remainder."""
