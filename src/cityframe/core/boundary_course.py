@@ -110,7 +110,8 @@ def course_of(
     Course
         Without the rings that have no clear counterpart.
     """
-    old, new = rings_of(before), rings_of(after)
+    has_z = bool(shapely.has_z(after))
+    old, new = rings_of(before, has_z=has_z), rings_of(after, has_z=has_z)
     course = Course(before, after, limits, new)
     for ring, other in _counterpart_rings(old, new, limits).items():
         vertices = old[ring]
@@ -128,9 +129,8 @@ def course_of(
     return course
 
 
-def rings_of(polygon: shapely.Geometry) -> list[Numbers]:
+def rings_of(polygon: shapely.Geometry, *, has_z: bool) -> list[Numbers]:
     """Return the rings without closing vertices, shells to the left and holes to the right."""
-    has_z = bool(shapely.has_z(polygon))
     directed = shapely.orient_polygons(polygon)
     rings = shapely.get_rings(shapely.get_parts(directed))
     return [shapely.get_coordinates(ring, include_z=has_z)[:-1] for ring in rings]

@@ -56,7 +56,7 @@ def followed(neighbour: shapely.Geometry, courses: Sequence[Course]) -> shapely.
         outcome would not be valid.
     """
     rings: list[Numbers] = []
-    for ring in rings_of(neighbour):
+    for ring in rings_of(neighbour, has_z=bool(shapely.has_z(courses[0].after))):
         new = _followed_ring(ring, courses)
         if new is None:
             return None
