@@ -52,7 +52,6 @@ def snapshot_to_release(meter: Meter, folder: Path, url: str | None) -> dict[str
             delivery=delivery,
             delivery_kind=DeliveryKind.FULL,
             accuracy_m=0.25,
-            cycle="c-2",
             removal_history=(),
         )
     made = release(meter, framework, folder, reconciled.changes, 2)

@@ -75,7 +75,7 @@ class Desk:
         delivery: str = "d1",
         **more: Any,
     ) -> Reconciled:
-        given: dict[str, Any] = {"accuracy_m": 0.1, "cycle": "c1", "removal_history": (), **more}
+        given: dict[str, Any] = {"accuracy_m": 0.1, "removal_history": (), **more}
         return reconcile(
             current,
             incoming,

@@ -72,7 +72,6 @@ def update(city_data: Path) -> Update:
                 delivery=Delivery(date, "city", "", f"{date}T00:00:00Z", "", (), ""),
                 delivery_kind=DeliveryKind.FULL,
                 accuracy_m=accuracy_m,
-                cycle=date,
                 removal_history=(),
             )
             current = compose(current, result.changes)

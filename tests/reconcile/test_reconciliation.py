@@ -6,7 +6,6 @@ from geopandas import GeoDataFrame
 
 from cityframe.config.source import JoinGeometry, NoGeometry
 from cityframe.core.frames import COLUMN_TYPES
-from cityframe.errors import IntegrityError
 from cityframe.model.change import CHANGE_COLUMNS
 from cityframe.model.delivery import DeliveryKind
 from cityframe.model.fate import FATE_COLUMNS
@@ -90,7 +89,7 @@ def test_a_first_delivery_is_all_new(points: Any) -> None:
     assert not result.changes["has_new_attributes"].any()
 
 
-def test_new_uids_are_the_same_when_run_again_and_others_in_another_cycle(points: Any) -> None:
+def test_a_new_uid_depends_on_node_and_name_and_on_no_delivery(points: Any) -> None:
     def uids(**more: Any) -> list[str]:
         return (
             points.reconcile(points.current(), points.incoming(said(A)), **more)
@@ -98,24 +97,24 @@ def test_new_uids_are_the_same_when_run_again_and_others_in_another_cycle(points
             .tolist()
         )
 
-    assert uids() == uids()
-    assert uids() != uids(cycle="c2")
-    assert uids() != uids(delivery="d2")
+    assert uids() == uids(delivery="d2")
+    assert uids() != uids(node="320100")
 
 
-def test_two_feeds_of_one_delivery_make_different_uids(keyless: Any) -> None:
-    first = keyless.reconcile(keyless.current(), keyless.incoming(said(A)))
-    feed = keyless.feed.model_copy(update={"file": "other.csv"})
-    other = type(keyless)(keyless.layer, feed)
-    second = other.reconcile(other.current(), other.incoming(said(A)))
-    assert first.changes["uid"].tolist() != second.changes["uid"].tolist()
+def test_without_a_key_the_content_names_a_new_feature(keyless: Any) -> None:
+    one = keyless.reconcile(keyless.current(), keyless.incoming(said(A), said(A), said(B)))
+    other = keyless.reconcile(keyless.current(), keyless.incoming(said(B), said(A), said(A)))
+    assert one.changes["uid"].is_unique
+    assert one.changes["uid"].tolist() == other.changes["uid"].tolist()
 
 
-def test_a_uid_in_use_stops_the_run(points: Any) -> None:
+def test_a_uid_that_was_ever_known_is_never_given_again(points: Any) -> None:
     first = points.reconcile(points.current(), points.incoming(said(A)))
-    taken = points.current({**B, "uid": first.changes["uid"].iloc[0]})
-    with pytest.raises(IntegrityError, match="in use"):
-        points.reconcile(taken, points.incoming(said(A)), DeliveryKind.PARTIAL)
+    uid = first.changes["uid"].iloc[0]
+    taken = points.current({**B, "uid": uid})
+    again = points.reconcile(taken, points.incoming(said(A)), DeliveryKind.PARTIAL)
+    assert again.changes["change"].tolist() == ["new"]
+    assert again.changes["uid"].iloc[0] != uid
 
 
 def test_within_tolerance_the_stored_geometry_stays(points: Any) -> None:

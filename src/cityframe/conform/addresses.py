@@ -86,7 +86,8 @@ def join_addresses(
     resolved["text"] = _shown(ours)
     return Joined(
         features=features,
-        rows=resolved["position"].to_numpy(dtype=np.int64),
+        # a record that waits is shown where its best candidate is
+        rows=resolved["best"].to_numpy(dtype=np.int64),
         problems=tuple(_problems(resolved, features["uid"], join)),
     )
 

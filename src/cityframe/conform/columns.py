@@ -62,7 +62,7 @@ def read_columns(tables: Sequence[SourceTable], feed: Feed) -> Columns:
 
 
 def _mapped_columns(feed: Feed) -> list[str]:
-    names = [mapping.column for mapping in feed.columns.values()]
+    names = [feed.id, *(mapping.column for mapping in feed.columns.values())]
     if feed.valid_from is not None:
         names.append(feed.valid_from.column)
     if feed.operation is not None:

@@ -38,7 +38,8 @@ class Conformed:
     frame : GeoDataFrame
         Layer frame of the accepted records, RangeIndex: the attributes that the delivery provides
         (absent is not null), geometry in the layer's CRS, and the system columns ``record``
-        (number over the tables of the feed, from 0), ``source_key``, ``operation`` (upsert,
+        (number over the tables of the feed, from 0), ``source_id`` (of a feed that declares
+        ``id``), ``source_key``, ``operation`` (upsert,
         insert, update or delete), ``valid_from`` (UTC); with a join that takes features also
         ``uid`` and the key attributes of the feature.
     findings : GeoDataFrame
@@ -113,6 +114,8 @@ def conform(
         *unread,
     ]
     records = _assemble(dict(attributes.columns), placement, operation, valid_from, layer)
+    if feed.id:
+        records.insert(1, "source_id", _source_ids(columns, feed))
     if placement.features is None:
         is_live = ~stopped(problems, count)
         problems += missing_keys(records, feed, layer, is_live, where=where)
@@ -145,6 +148,17 @@ def _assemble(
         geometry=gpd.GeoSeries(placement.geometry, index=range(count), crs=layer.crs),
         crs=layer.crs,
     )
+
+
+def _source_ids(columns: Columns, feed: Feed) -> pd.Series:
+    """Return the source's own names of its records as text; null where it gives none."""
+    given = columns.frame[feed.id]
+    if pd.api.types.is_float_dtype(given.dtype):
+        # a column of whole numbers with a gap comes as floats
+        is_whole = bool((given.dropna() % 1 == 0).all())
+        given = given.astype("Int64") if is_whole else given
+    text = given.astype("str").str.strip()
+    return text.mask(given.isna() | (text == "")).reset_index(drop=True)
 
 
 def _settle(

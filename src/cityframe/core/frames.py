@@ -36,6 +36,7 @@ COLUMN_TYPES: dict[AttributeType, str] = {
 SYSTEM_COLUMN_TYPES: dict[str, str] = {
     "uid": "str",
     "record": "Int64",
+    "source_id": "str",
     "source_key": "str",
     "operation": "str",
     "digest": "object",

@@ -9,7 +9,7 @@ RESERVED_COLUMNS = frozenset(
     {
         "fid", "uid", "geom", "geometry", "record", "source_key", "operation", "digest", "delivery",
         "valid_from", "valid_to", "release_from", "release_to", "change", "has_new_attributes",
-        "layer", "ogc_fid", "seal", "basis", "ended_by",
+        "layer", "ogc_fid", "seal", "basis", "ended_by", "source_id",
     }
 )  # fmt: skip
 """Column names that the framework itself writes; no attribute may be called so."""

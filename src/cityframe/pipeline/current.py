@@ -1,7 +1,7 @@
 """The current state of a layer inside a cycle: the framework with the cycle's earlier changes."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from cityframe.pipeline.city import City
 from cityframe.pipeline.plan import read_plan, reference_time
 from cityframe.reconcile import CurrentLayer, compose
 from cityframe.store.framework import Framework
+from cityframe.store.value_origins import standing, value_origins
 
 
 @dataclass
@@ -63,6 +64,26 @@ class StoredLayer:
         return self._contract_columns(
             self.framework.as_of(self.layer, current.number, valid_at=self.valid_at)
         )
+
+    def standing(self, uids: Sequence[str]) -> pd.DataFrame:
+        """Return since when features are as they are, and which one source spoke of them."""
+        return standing(self.framework, self.layer, uids, valid_at=self.valid_at)
+
+    def origins(self, uids: Sequence[str]) -> pd.DataFrame:
+        """Return who said the values of features, and when they were so."""
+        return value_origins(self.framework, self.layer, uids, valid_at=self.valid_at)
+
+    def base_rows(self, release: int, uids: Sequence[str]) -> gpd.GeoDataFrame:
+        """Return features as a release had them; those it did not have are left out."""
+        return self._contract_columns(self.framework.states_of(self.layer, uids, release))
+
+    def known_uids(self, uids: Sequence[str]) -> Collection[str]:
+        """Return those of the uids that the layer ever had in a release."""
+        return self.framework.known_uids(self.layer, uids)
+
+    def bridge(self, source: str) -> pd.DataFrame:
+        """Return ``source_id``, ``uid``: which feature a source's names stand for."""
+        return self.framework.bridge(self.layer, source)[["source_id", "uid"]]
 
     def _contract_columns(self, frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         return frame[["uid", *self.layer.attribute_names, "geometry"]]

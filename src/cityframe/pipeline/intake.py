@@ -182,8 +182,9 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         delivery=delivery,
         delivery_kind=DeliveryKind.PARTIAL if unknown else source.delivery,
         accuracy_m=source.accuracy_of(feed),
-        cycle=intake.cycle,
         removal_history=removal_history(city, layer.name),
+        node=city.workspace.node,
+        rules=city.workspace.reconciling[layer.name],
         held_keys=_keys_of_fates(conformed.fates),
         held_records=frozenset(at_fault),
     )

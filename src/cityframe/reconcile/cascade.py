@@ -1,31 +1,39 @@
 """Match the records of a delivery with the features of a layer, cheapest first.
 
-====  =====================================================================================
-pass  on what the passes before left
-====  =====================================================================================
-uid   the record names the feature
-key   the layer's key is equal
-same  neither side has a key, and all that the record says is equal (one to one)
-near  one side has no key, and the geometries agree within tolerance (unique on both sides)
-====  =====================================================================================
+======  ====================================================================================
+pass    on what the passes before left
+======  ====================================================================================
+answer  a person said which feature it is
+uid     the record names the feature
+id      the source's own name of the record stands in the bridge table
+key     the layer's key is equal
+same    neither side has a key, and all that the record says is equal (one to one)
+near    one side has no key, and the geometries agree within tolerance (unique on both sides)
+======  ====================================================================================
 
-Two records with different keys are never matched by their place.
+`cityframe.reconcile.shapes` goes on from here. What a person said is not one is never matched. Two
+records with different keys are never matched by their place, unless the feed takes keys for hints.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from cityframe.core.agreement import Tolerance
-from cityframe.core.matching.labels import UNMATCHED, LabelMatch, match_content, match_labels
+from cityframe.core.matching.labels import UNMATCHED, match_content, match_labels
 from cityframe.core.matching.place import match_place
+from cityframe.model.question import QuestionKind
+from cityframe.reconcile.answers import NO_CONSTRAINTS, Constraints
 from cityframe.reconcile.current import CurrentLayer
 from cityframe.reconcile.records import Records
 
 Flags = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
+Numbers = npt.NDArray[np.float64]
+
+CANDIDATE_COLUMNS = ("incoming", "current", "kind", "score", "margin", "group")
 
 
 @dataclass(frozen=True)
@@ -38,17 +46,23 @@ class Matches:
         Position of the feature in the layer's index, else `UNMATCHED`.
     matched_by : ndarray of str, n
         The pass that matched it; empty for none.
+    score, margin : ndarray of float, n
+        How well the two agree and how far the next best is, 0 to 1; 1 for a pass that has no
+        degrees, NaN for no match.
     candidates : DataFrame
-        ``incoming``, ``current`` (positions): the features that an ambiguous record could be.
+        `CANDIDATE_COLUMNS`: the features that a doubtful record could be (positions), a
+        `QuestionKind`, and a number that records of one question share.
     """
 
     position: Positions
     matched_by: npt.NDArray[np.object_]
+    score: Numbers
+    margin: Numbers
     candidates: pd.DataFrame
 
     @property
-    def is_ambiguous(self) -> Flags:
-        """Whether a record could be one of several features, or share one: n values."""
+    def is_doubtful(self) -> Flags:
+        """Whether a record waits for an answer: n values."""
         result = np.zeros(len(self.position), dtype=bool)
         result[self.candidates["incoming"]] = True
         return result
@@ -60,87 +74,227 @@ class Matches:
         seen[self.candidates["current"]] = True
         return seen
 
+    def with_pairs(self, pairs: pd.DataFrame, matched_by: str) -> "Matches":
+        """Return the same with more matches: ``incoming, current``, perhaps ``score, margin``."""
+        at = pairs["incoming"].to_numpy(dtype=np.intp)
+        result = replace(
+            self,
+            position=self.position.copy(),
+            matched_by=self.matched_by.copy(),
+            score=self.score.copy(),
+            margin=self.margin.copy(),
+        )
+        result.position[at] = pairs["current"].to_numpy(dtype=np.intp)
+        result.matched_by[at] = matched_by
+        result.score[at] = pairs["score"] if "score" in pairs else 1.0
+        result.margin[at] = pairs["margin"] if "margin" in pairs else 1.0
+        return result
+
+    def with_candidates(self, candidates: pd.DataFrame) -> "Matches":
+        """Return the same with more candidates; their groups are numbered on."""
+        if candidates.empty:
+            return self
+        first = int(self.candidates["group"].max()) + 1 if len(self.candidates) else 0
+        more = candidates.assign(group=candidates["group"] + first)[list(CANDIDATE_COLUMNS)]
+        both = [one for one in (self.candidates, more) if len(one)]
+        return replace(self, candidates=pd.concat(both, ignore_index=True))
+
+
+def no_candidates() -> pd.DataFrame:
+    """Return a table of candidates without rows."""
+    types = {"kind": "object", "score": "float64", "margin": "float64"}
+    return pd.DataFrame(
+        {name: pd.Series(dtype=types.get(name, "intp")) for name in CANDIDATE_COLUMNS}
+    )
+
 
 def match_records(
-    current: CurrentLayer, index: pd.DataFrame, records: Records, tolerance: Tolerance
-) -> Matches:
-    """Match records with features, each pass on what the one before left."""
-    position = match_labels(index["uid"], records.uid).position
-    matched_by = np.where(position == UNMATCHED, "", "uid").astype(object)
-    by_key = match_labels(index["key"], records.key.mask(records.uid.notna()))
-    matched_by[(position == UNMATCHED) & (by_key.position != UNMATCHED)] = "key"
-    position = np.where(position == UNMATCHED, by_key.position, position)
-    is_open = records.uid.isna().to_numpy() & ~by_key.is_ambiguous
-
-    same = _same_content(position, is_open, current, index, records)
-    position[same["incoming"]] = same["current"]
-    matched_by[same["incoming"]] = "same"
-    candidates = [_same_key(index, records, by_key)]
-    if records.has_geometry:
-        near = _near(position, is_open, current, index, records, tolerance)
-        sure, unsure = near[~near["is_ambiguous"]], near[near["is_ambiguous"]]
-        position[sure["incoming"]] = sure["current"]
-        matched_by[sure["incoming"]] = "near"
-        candidates.append(unsure[["incoming", "current"]])
-    return Matches(position, matched_by, pd.concat(candidates, ignore_index=True))
-
-
-def _same_key(index: pd.DataFrame, records: Records, by_key: LabelMatch) -> pd.DataFrame:
-    asked = np.flatnonzero(by_key.is_ambiguous)
-    left = pd.DataFrame({"incoming": asked, "key": records.key.iloc[asked].to_numpy()})
-    held = index["key"].isin(left["key"]) & index["key"].notna()
-    right = pd.DataFrame({"current": np.flatnonzero(held), "key": index.loc[held, "key"]})
-    return left.merge(right, on="key")[["incoming", "current"]].astype(np.intp)
-
-
-def _free(position: Positions, count: int) -> Flags:
-    free = np.ones(count, dtype=bool)
-    free[position[position != UNMATCHED]] = False
-    return free
-
-
-def _same_content(
-    position: Positions,
-    is_open: Flags,
-    current: CurrentLayer,
-    index: pd.DataFrame,
-    records: Records,
-) -> pd.DataFrame:
-    """Return the pairs without keys of which the record says what already stands."""
-    asked = np.flatnonzero(is_open & (position == UNMATCHED) & records.key.isna().to_numpy())
-    offered = np.flatnonzero(_free(position, len(index)) & index["key"].isna().to_numpy())
-    if not len(asked) or not len(offered):
-        return pd.DataFrame({"incoming": asked[:0], "current": offered[:0]})
-    if records.digests is not None:
-        said, stored = records.digests[asked], index["digest"].to_numpy()[offered]
-    else:
-        said = records.content_digests(records.frame.iloc[asked])
-        stored = records.content_digests(current.rows(index["uid"].iloc[offered].tolist()))
-    found = match_content(stored, said)
-    has_one = found != UNMATCHED
-    return pd.DataFrame({"incoming": asked[has_one], "current": offered[found[has_one]]})
-
-
-def _near(
-    position: Positions,
-    is_open: Flags,
     current: CurrentLayer,
     index: pd.DataFrame,
     records: Records,
     tolerance: Tolerance,
-) -> pd.DataFrame:
-    """Return the pairs that agree by place, as `match_place` does, one side without a key."""
-    lacks_key, feature_lacks_key = records.key.isna().to_numpy(), index["key"].isna().to_numpy()
-    left, free = is_open & (position == UNMATCHED), _free(position, len(index))
-    offered = np.flatnonzero(free & (feature_lacks_key | (left & lacks_key).any()))
-    asked = np.flatnonzero(left & (lacks_key | feature_lacks_key[offered].any()))
-    if not len(asked) or not len(offered):
-        return pd.DataFrame({"incoming": asked[:0], "current": offered[:0], "is_ambiguous": False})
-    pairs = match_place(
-        current.rows(index["uid"].iloc[offered].tolist()).geometry.to_numpy(),
-        records.frame.geometry.to_numpy()[asked],
-        tolerance,
-        has_z=records.layer.has_z,
-        has_label=(~feature_lacks_key[offered], ~lacks_key[asked]),
+    *,
+    bridge: pd.DataFrame | None = None,
+    constraints: Constraints = NO_CONSTRAINTS,
+) -> Matches:
+    """Match records with features, each pass on what the one before left.
+
+    Parameters
+    ----------
+    bridge : DataFrame, optional
+        ``source_id``, ``uid``: what the source's names have stood for so far.
+    constraints : Constraints
+        What people said.
+    """
+    cascade = _Cascade(current, index, records, constraints, _nothing(len(records)))
+    cascade.by_answer()
+    cascade.by_label("uid", match_labels(index["uid"], records.uid).position)
+    by_id = cascade.by_id(bridge)
+    cascade.by_key(by_id)
+    cascade.same()
+    if records.has_geometry:
+        cascade.near(tolerance)
+    return cascade.matches
+
+
+def _nothing(count: int) -> Matches:
+    return Matches(
+        position=np.full(count, UNMATCHED, dtype=np.intp),
+        matched_by=np.full(count, "", dtype=object),
+        score=np.full(count, np.nan),
+        margin=np.full(count, np.nan),
+        candidates=no_candidates(),
     )
-    return pairs.assign(incoming=asked[pairs["incoming"]], current=offered[pairs["current"]])
+
+
+@dataclass
+class _Cascade:
+    """The matches so far; each pass adds to them."""
+
+    current: CurrentLayer
+    index: pd.DataFrame
+    records: Records
+    constraints: Constraints
+    matches: Matches
+    may: "MayPair" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.may = MayPair(self.index, self.records, self.constraints)
+
+    @property
+    def _is_open(self) -> Flags:
+        """Whether a record names no feature, has none yet, and is not in doubt."""
+        names_none = self.records.uid.isna().to_numpy()
+        return names_none & (self.matches.position == UNMATCHED) & ~self.matches.is_doubtful
+
+    @property
+    def _is_free(self) -> Flags:
+        return ~self.matches.features_seen(len(self.index))
+
+    def by_answer(self) -> None:
+        if not self.constraints.must_link:
+            return
+        told = match_labels(self.index["uid"], self.constraints.must_linked(self.records.subject))
+        self.by_label("answer", told.position)
+
+    def by_label(self, name: str, position: Positions) -> None:
+        at = np.flatnonzero((self.matches.position == UNMATCHED) & (position != UNMATCHED))
+        pairs = pd.DataFrame({"incoming": at, "current": position[at]})
+        self.matches = self.matches.with_pairs(self.may.only(pairs), name)
+
+    def by_id(self, bridge: pd.DataFrame | None) -> Positions:
+        """Match by the source's ids; return what they say of each record."""
+        nothing = np.full(len(self.records), UNMATCHED, dtype=np.intp)
+        if bridge is None or bridge.empty or self.records.source_id.isna().all():
+            return nothing
+        uid_of = pd.Series(bridge["uid"].to_numpy(), index=bridge["source_id"])
+        said = self.records.source_id.map(uid_of)
+        position = match_labels(self.index["uid"], said).position
+        self.by_label("id", position)
+        return position
+
+    def by_key(self, by_id: Positions) -> None:
+        by_key = match_labels(self.index["key"], self.records.key.mask(self.records.uid.notna()))
+        differs = (by_id != UNMATCHED) & (by_key.position != UNMATCHED)
+        differs &= (by_id != by_key.position) & (self.matches.matched_by == "id")
+        self.by_label("key", by_key.position)
+        asked = np.flatnonzero(by_key.is_ambiguous & (self.matches.position == UNMATCHED))
+        candidates = [self._same_key(asked), *self._id_or_key(by_id, by_key.position, differs)]
+        self._doubt(pd.concat(candidates, ignore_index=True))
+
+    def _id_or_key(self, by_id: Positions, by_key: Positions, differs: Flags) -> list[pd.DataFrame]:
+        """Return both features of records whose id and key name two; they are matched no more."""
+        at = np.flatnonzero(differs)
+        if not len(at):
+            return []
+        undone = self.matches.position.copy()
+        undone[at] = UNMATCHED
+        matched_by = self.matches.matched_by.copy()
+        matched_by[at] = ""
+        self.matches = replace(self.matches, position=undone, matched_by=matched_by)
+        return [pd.DataFrame({"incoming": at, "current": side[at]}) for side in (by_id, by_key)]
+
+    def _same_key(self, asked: Positions) -> pd.DataFrame:
+        left = pd.DataFrame({"incoming": asked, "key": self.records.key.iloc[asked].to_numpy()})
+        held = self.index["key"].isin(left["key"]) & self.index["key"].notna()
+        right = pd.DataFrame({"current": np.flatnonzero(held), "key": self.index.loc[held, "key"]})
+        return left.merge(right, on="key")[["incoming", "current"]].astype(np.intp)
+
+    def same(self) -> None:
+        """Match records without keys that say what already stands."""
+        records, index = self.records, self.index
+        asked = np.flatnonzero(self._is_open & records.key.isna().to_numpy())
+        offered = np.flatnonzero(self._is_free & index["key"].isna().to_numpy())
+        if not len(asked) or not len(offered):
+            return
+        if records.digests is not None:
+            said, stored = records.digests[asked], index["digest"].to_numpy()[offered]
+        else:
+            said = records.content_digests(records.frame.iloc[asked])
+            stored = records.content_digests(self.current.rows(index["uid"].iloc[offered].tolist()))
+        found = match_content(stored, said)
+        has_one = found != UNMATCHED
+        pairs = pd.DataFrame({"incoming": asked[has_one], "current": offered[found[has_one]]})
+        self.matches = self.matches.with_pairs(self.may.only(pairs), "same")
+
+    def near(self, tolerance: Tolerance) -> None:
+        """Match what agrees by place, one side without a key."""
+        asked, offered = self.may.lists(
+            np.flatnonzero(self._is_open), np.flatnonzero(self._is_free)
+        )
+        if not len(asked) or not len(offered):
+            return
+        pairs = match_place(
+            self.current.rows(self.index["uid"].iloc[offered].tolist()).geometry.to_numpy(),
+            self.records.frame.geometry.to_numpy()[asked],
+            tolerance,
+            has_z=self.records.layer.has_z,
+            has_label=(self.may.feature_has_key[offered], self.may.record_has_key[asked]),
+        )
+        pairs = pairs.assign(incoming=asked[pairs["incoming"]], current=offered[pairs["current"]])
+        pairs = self.may.only(pairs)
+        sure, unsure = pairs[~pairs["is_ambiguous"]], pairs[pairs["is_ambiguous"]]
+        self.matches = self.matches.with_pairs(sure[["incoming", "current"]], "near")
+        self._doubt(unsure[["incoming", "current"]])
+
+    def _doubt(self, pairs: pd.DataFrame) -> None:
+        self.matches = self.matches.with_candidates(
+            pairs.assign(
+                kind=QuestionKind.AMBIGUOUS.value,
+                score=1.0,
+                margin=0.0,
+                group=pd.factorize(pairs["incoming"])[0],
+            )
+        )
+
+
+@dataclass(frozen=True)
+class MayPair:
+    """Which records and features may be one at all."""
+
+    index: pd.DataFrame
+    records: Records
+    constraints: Constraints
+
+    @property
+    def record_has_key(self) -> Flags:
+        return self.records.key.notna().to_numpy()
+
+    @property
+    def feature_has_key(self) -> Flags:
+        return self.index["key"].notna().to_numpy()
+
+    def only(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Return the pairs that nobody said are two."""
+        if not self.constraints.cannot_link or pairs.empty:
+            return pairs
+        forbidden = self.constraints.is_forbidden(
+            self.records.subject.iloc[pairs["incoming"]], self.index["uid"].iloc[pairs["current"]]
+        )
+        return pairs[~forbidden]
+
+    def lists(self, asked: Positions, offered: Positions) -> tuple[Positions, Positions]:
+        """Return those for which the other side has somebody without a key, or who need one."""
+        lacks, feature_lacks = ~self.record_has_key, ~self.feature_has_key
+        some = offered[feature_lacks[offered] | lacks[asked].any()]
+        return asked[lacks[asked] | feature_lacks[some].any()], some

@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cityframe.config.source import Feed
 from cityframe.core.frames import with_column_types
-from cityframe.core.identity import new_uid
-from cityframe.errors import IntegrityError
+from cityframe.core.identity import mint
 from cityframe.model.change import CHANGE_COLUMNS, ChangeKind
 from cityframe.model.delivery import Delivery
 from cityframe.model.layer import Layer
@@ -38,36 +36,35 @@ def change_table(parts: Sequence[gpd.GeoDataFrame], layer: Layer) -> gpd.GeoData
 
 @dataclass(frozen=True)
 class Draft:
-    """Makes the rows of a change table from the matched records of one delivery."""
+    """Makes the rows of a change table from the matched records of one delivery.
+
+    Attributes
+    ----------
+    node : str
+        Name of the city among those that exchange with it.
+    basis_of : Series of str
+        What let in the new features that descend from others (an event's name), by the position
+        of their record.
+    """
 
     matched: MatchedRecords
     delivery: Delivery
-    feed: Feed
-    cycle: str
+    node: str
+    basis_of: "pd.Series[str]"
 
-    def new(self) -> gpd.GeoDataFrame:
-        """Return the rows of the records that have no feature yet, under new uids.
-
-        Raises
-        ------
-        IntegrityError
-            If a new uid is in use.
-        """
+    def new(self, current: CurrentLayer) -> gpd.GeoDataFrame:
+        """Return the rows of the records that have no feature yet, under new uids."""
         at = self.matched.at(Role.NEW)
-        uids = self._new_uids(at)
-        in_use = self.matched.index["uid"].isin(uids)
-        if in_use.any() or uids.duplicated().any():
-            raise IntegrityError(
-                found=f"{int(in_use.sum() + uids.duplicated().sum())} new uids are in use",
-                where=f"layer {self.matched.records.layer.name}, delivery {self.delivery.id}",
-                remedy="look whether the changes of this delivery are applied already",
-            )
-        rows = self.matched.records.whole(at).assign(uid=uids)
+        records = self.matched.records
+        uids = mint(
+            self.node, records.layer.name, records.subject.iloc[at].tolist(), current.known_uids
+        )
+        basis = self.basis_of.reindex(at).fillna("new")
         return self._rows(
-            rows,
+            records.whole(at).assign(uid=pd.Series(uids, dtype="str")),
             self._records(at),
             kind=ChangeKind.NEW.value,
-            basis="new",
+            basis=basis.to_numpy(dtype=object),
             has_new_attributes=False,
         )
 
@@ -83,36 +80,35 @@ class Draft:
             has_new_attributes=comparison.outcome["has_new_attributes"].to_numpy()[changes],
         )
 
-    def removed(self, current: CurrentLayer, absent: Positions) -> gpd.GeoDataFrame:
-        """Return the rows, as they were, of features deleted by a record or absent."""
+    def removed(
+        self, current: CurrentLayer, absent: Positions, succeeded: "pd.Series[str]"
+    ) -> gpd.GeoDataFrame:
+        """Return the rows, as they were, of features that end.
+
+        Parameters
+        ----------
+        absent : ndarray of int
+            Positions of the features of which nothing speaks.
+        succeeded : Series of str
+            The event in which others take a feature's place, by its position.
+        """
         deletes = self.matched.at(Role.DELETE)
+        deleted = self.matched.matches.position[deletes]
+        ends = np.setdiff1d(succeeded.index.to_numpy(dtype=np.intp), deleted)
+        lost = np.setdiff1d(absent, ends)
         said = self._records(deletes)[["record", "valid_from"]]
-        # an absent feature has no record; reindexing gives it null
-        said = said.reset_index(drop=True).reindex(range(len(deletes) + len(absent)))
-        uids = [*self.matched.uids(deletes), *self.matched.index["uid"].iloc[absent]]
+        # what ends without a word has no record; reindexing gives it null
+        count = len(deletes) + len(ends) + len(lost)
+        said = said.reset_index(drop=True).reindex(range(count))
+        basis = ["delete"] * len(deletes) + succeeded[ends].tolist() + ["absent"] * len(lost)
+        position = np.concatenate([deleted, ends, lost])
         return self._rows(
-            current.rows(uids),
+            current.rows(self.matched.index["uid"].iloc[position].tolist()),
             said,
             kind=ChangeKind.REMOVED.value,
-            basis=np.array(["delete"] * len(deletes) + ["absent"] * len(absent), dtype=object),
+            basis=np.array(basis, dtype=object),
             has_new_attributes=False,
         )
-
-    def _new_uids(self, at: Positions) -> pd.Series:
-        key = self.matched.records.key.iloc[at]
-        number = self.matched.records.frame["record"].iloc[at]
-        table = f"{self.feed.file}:{self.feed.table}"
-        layer = self.matched.records.layer.name
-        uids = [
-            new_uid(
-                layer,
-                self.cycle,
-                self.delivery.id,
-                f"record {one_number} of {table}" if is_null else f"key {one_key}",
-            )
-            for one_key, is_null, one_number in zip(key, key.isna(), number, strict=True)
-        ]
-        return pd.Series(uids, dtype="str")
 
     def _rows(
         self,

@@ -9,7 +9,6 @@ from cityframe.model.change import ChangeKind
 from cityframe.model.fate import FATE_COLUMNS, Fate
 from cityframe.reconcile.comparison import Comparison
 from cityframe.reconcile.questions import (
-    AMBIGUOUS_MATCH,
     IMPLAUSIBLE_MATCH,
     SAME_TARGET,
     UNKNOWN_TARGET,
@@ -80,17 +79,28 @@ class FateTable:
         return frame.loc[told, list(FATE_COLUMNS)].reset_index(drop=True)
 
 
-def record_fates(matched: MatchedRecords, comparison: Comparison, new_uids: pd.Series) -> FateTable:
-    """Return what becomes of each record if no guard holds the delivery."""
+def record_fates(
+    matched: MatchedRecords, comparison: Comparison, new: pd.DataFrame, doubt_rules: pd.Series
+) -> FateTable:
+    """Return what becomes of each record if no guard holds the delivery.
+
+    Parameters
+    ----------
+    new : DataFrame
+        ``uid`` and ``basis`` of the records that are new, in their order.
+    doubt_rules : Series of str
+        The rule of the finding about each doubtful record, by its position.
+    """
     fates = FateTable(matched)
-    fates.give(matched.at(Role.UNSURE), Fate.WAITING, AMBIGUOUS_MATCH.rule)
+    unsure = matched.at(Role.UNSURE)
+    fates.give(unsure, Fate.WAITING, doubt_rules[unsure].to_numpy(dtype=object))
     fates.give(matched.at(Role.SUPERSEDED), Fate.SUPERSEDED, SAME_TARGET.rule)
     fates.give(matched.at(Role.UNKNOWN), Fate.RETURNED, UNKNOWN_TARGET.rule)
     fates.give(
         matched.at(Role.NEW),
         Fate.PUBLISHED,
-        ChangeKind.NEW.value,
-        new_uids.to_numpy(dtype=object),
+        new["basis"].to_numpy(dtype=object),
+        new["uid"].to_numpy(dtype=object),
     )
     deletes = matched.at(Role.DELETE)
     fates.give(deletes, Fate.PUBLISHED, ChangeKind.REMOVED.value, matched.uids(deletes))

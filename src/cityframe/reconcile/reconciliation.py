@@ -7,19 +7,23 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from shapely.geometry.base import BaseGeometry
 
+from cityframe.config.reconciling import Reconciling
 from cityframe.config.source import Feed
 from cityframe.core.agreement import Tolerance
 from cityframe.core.findings import concat_findings
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.layer import Layer
+from cityframe.reconcile.answers import NO_CONSTRAINTS, Constraints
 from cityframe.reconcile.cascade import match_records
 from cityframe.reconcile.changes import Draft, change_table
 from cityframe.reconcile.comparison import compare
+from cityframe.reconcile.coverage import absent_inside
 from cityframe.reconcile.current import CurrentLayer
 from cityframe.reconcile.fates import record_fates
 from cityframe.reconcile.guards import Guard
-from cityframe.reconcile.questions import record_findings
+from cityframe.reconcile.questions import AMBIGUOUS_MATCH, record_findings
 from cityframe.reconcile.records import Records
 from cityframe.reconcile.roles import MatchedRecords, Role
 
@@ -59,8 +63,11 @@ def reconcile(
     delivery: Delivery,
     delivery_kind: DeliveryKind,
     accuracy_m: float,
-    cycle: str,
     removal_history: Sequence[float],
+    node: str = "",
+    rules: Reconciling | None = None,
+    constraints: Constraints = NO_CONSTRAINTS,
+    area: BaseGeometry | None = None,
     held_keys: frozenset[str] = frozenset(),
     held_uids: frozenset[str] = frozenset(),
     held_records: frozenset[int] = frozenset(),
@@ -73,11 +80,17 @@ def reconcile(
         The layer as it stands, with the changes of the cycle's former deliveries (`compose`).
     incoming : GeoDataFrame, n rows
         Conformed layer frame: the provided attributes, geometry, ``record``, ``source_key``,
-        ``operation``, ``valid_from``, perhaps ``uid``.
+        ``operation``, ``valid_from``, perhaps ``uid`` and ``source_id``.
     accuracy_m : float
         Declared mean error of a point in the delivery, in metres.
     removal_history : sequence of float
         Shares of the layer that former deliveries of the feed removed.
+    node : str
+        Name of the city among those that exchange with it; new uids depend on it.
+    constraints : Constraints
+        What people answered about the layer and the source.
+    area : geometry, optional
+        Of which a full delivery speaks; everywhere by default.
     held_keys, held_uids : frozenset of str
         Features of which a record was returned before: they are not absent.
     held_records : frozenset of int
@@ -88,15 +101,17 @@ def reconcile(
     -------
     Reconciled
         The same for the same input.
-
-    Raises
-    ------
-    IntegrityError
-        If the identifier of a new feature is in use.
     """
     records, index = Records.read(incoming, layer, feed), current.index()
     tolerance = Tolerance.between(layer.accuracy_m, accuracy_m)
-    matches = match_records(current, index, records, tolerance)
+    matches = match_records(
+        current,
+        index,
+        records,
+        tolerance,
+        bridge=current.bridge(delivery.source) if feed.id else None,
+        constraints=constraints,
+    )
     matched = MatchedRecords.sort_out(records, index, matches, held_records)
     comparison = compare(current, matched, tolerance)
 
@@ -107,12 +122,16 @@ def reconcile(
         comparison = comparison.without_questions()
     is_full = delivery_kind in (DeliveryKind.FULL, DeliveryKind.LAYERS_CHANGED_ONLY)
     absent = _absent(matched, held_keys, held_uids) if is_full else np.empty(0, dtype=np.intp)
+    if area is not None:
+        absent = absent_inside(current, absent, area, tolerance)
 
-    draft = Draft(matched, delivery, feed, cycle)
-    new, removed = draft.new(), draft.removed(current, absent)
+    draft = Draft(matched, delivery, node, pd.Series(dtype="str"))
+    new = draft.new(current)
+    removed = draft.removed(current, absent, pd.Series(dtype="str"))
     mass = guard.removal(current, removed, len(index), removal_history)
     held = concat_findings([*displaced, *mass], layer.crs)
-    fates = record_fates(matched, comparison, new["uid"])
+    unsure = pd.Series(AMBIGUOUS_MATCH.rule, index=matched.at(Role.UNSURE))
+    fates = record_fates(matched, comparison, new[["uid", "basis"]], unsure)
     if len(held):
         fates.hold(", ".join(held["rule"]))
     asked = record_findings(matched, comparison, tolerance, delivery.id)

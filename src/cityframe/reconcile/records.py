@@ -1,6 +1,7 @@
 """The records of a delivery as reconciliation reads them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import geopandas as gpd
 import numpy as np
@@ -25,6 +26,8 @@ class Records:
         `key_text` of the layer's key; null where a part is null or not provided.
     uid : Series of str, n
         The feature that a record names by its uid, else null.
+    source_id : Series of str, n
+        The source's own name of a record, else null.
     attributes : tuple of str
         The contract's attributes that the delivery provides.
     has_geometry : bool
@@ -37,6 +40,7 @@ class Records:
     layer: Layer
     key: pd.Series
     uid: pd.Series
+    source_id: pd.Series
     attributes: tuple[str, ...]
     has_geometry: bool
     digests: npt.NDArray[np.object_] | None
@@ -59,6 +63,7 @@ class Records:
             layer=layer,
             key=key_text(frame, layer.key) if has_key else nothing,
             uid=frame["uid"] if "uid" in frame.columns else nothing,
+            source_id=frame["source_id"] if "source_id" in frame.columns else nothing,
             attributes=attributes,
             has_geometry=has_geometry,
             digests=digests_of(frame, layer) if is_whole else None,
@@ -66,6 +71,16 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @cached_property
+    def subject(self) -> pd.Series:
+        """The lasting name of each record: the source's id, else the key, else its content."""
+        subject = ("id " + self.source_id).fillna("key " + self.key)
+        unnamed = np.flatnonzero(subject.isna())
+        if len(unnamed):
+            said = self.content_digests(self.frame.iloc[unnamed])
+            subject.iloc[unnamed] = ["content " + bytes(digest).hex() for digest in said]
+        return subject
 
     def content_digests(self, frame: gpd.GeoDataFrame) -> npt.NDArray[np.object_]:
         """Return digests of a layer frame's rows over only what the delivery provides."""

@@ -20,7 +20,7 @@ class Role(StrEnum):
 
     ==========  ==============================================================
     held        it was returned before; its feature is not absent
-    unsure      it could be one of several features
+    unsure      it could be one of several features: it waits for an answer
     superseded  a later record of the delivery speaks of the same feature
     delete      its feature shall go
     update      its feature shall be as it says
@@ -70,8 +70,8 @@ class MatchedRecords:
         role = np.select(
             [
                 is_held,
-                matches.is_ambiguous,
-                _is_superseded(matches, records, ~is_held & ~matches.is_ambiguous),
+                matches.is_doubtful,
+                _is_superseded(matches, records, ~is_held & ~matches.is_doubtful),
                 has_feature & is_delete,
                 has_feature,
                 names_one.to_numpy(),
@@ -94,8 +94,8 @@ def _is_superseded(matches: Matches, records: Records, counts: Flags) -> Flags:
     result = np.zeros(len(records), dtype=bool)
     matched = np.flatnonzero(counts & (matches.position != UNMATCHED))
     result[matched] = pd.Series(matches.position[matched]).duplicated(keep="last")
-    keyed = np.flatnonzero(
-        counts & (matches.position == UNMATCHED) & records.key.notna() & records.uid.isna()
-    )
-    result[keyed] = records.key.iloc[keyed].duplicated(keep="last")
+    is_new = counts & (matches.position == UNMATCHED) & records.uid.isna()
+    for name in (records.source_id, records.key):
+        named = np.flatnonzero(is_new & name.notna())
+        result[named] |= name.iloc[named].duplicated(keep="last")
     return result
