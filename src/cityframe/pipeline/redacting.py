@@ -75,7 +75,7 @@ def carry_out(
     """
     what = f"redaction of layer {planned.layer.name}"
     require_approver(city, who, decision, what=what, option="--decision")
-    if planned.rows.num_rows:
+    if planned.has_values:
         taken = {
             "who": who,
             "when": at.astimezone(dt.UTC).isoformat(timespec="seconds"),
@@ -129,11 +129,12 @@ def leftovers(city: City, planned: RedactionPlan) -> Leftovers:
 
 def _cycles(city: City, planned: RedactionPlan) -> Iterator[str]:
     for folder in sorted((city.workspace.store / "cycles").glob("*/")):
-        candidate = folder / "candidate" / f"{planned.layer.name}.parquet"
-        if candidate.exists():
-            uids = pq.read_table(candidate, columns=["uid"]).column("uid")
-            if set(planned.uids).intersection(pc.unique(uids).to_pylist()):
-                yield folder.name
+        for ending in ("parquet", "provenance.parquet"):
+            candidate = folder / "candidate" / f"{planned.layer.name}.{ending}"
+            if candidate.exists():
+                uids = pq.read_table(candidate, columns=["uid"]).column("uid")
+                if set(planned.uids).intersection(pc.unique(uids).to_pylist()):
+                    yield folder.name
         for delivery in planned.deliveries:
             if any((folder / "deliveries" / delivery).glob("*.parquet")):
                 yield folder.name

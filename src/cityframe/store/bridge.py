@@ -27,7 +27,7 @@ from cityframe.store.history_query import in_parts, is_known
 from cityframe.store.home import Home
 from cityframe.store.lineage import heirs
 from cityframe.store.register import BRIDGE_COLUMNS
-from cityframe.store.seal import entry_seals, sealed_set
+from cityframe.store.seal import entry_seals, set_evidence
 from cityframe.store.tables import BRIDGE
 
 SEALED_COLUMNS = ("layer", *BRIDGE_COLUMNS, "release_from")
@@ -59,11 +59,6 @@ class BridgePlan:
         """``count`` and ``digest`` of what is ``opened`` and ``closed``; without empty sets."""
         sets = {"opened": self.opened, "closed": self.closed}
         return {name: set_evidence(sealed(rows)) for name, rows in sets.items() if rows.num_rows}
-
-
-def set_evidence(seals: "pa.Array[Any]") -> dict[str, Any]:
-    """Return ``count`` and ``digest`` of a set of sealed rows, as a release's evidence has them."""
-    return {"count": len(seals), "digest": sealed_set([seals])}
 
 
 def sealed(rows: pa.Table) -> "pa.Array[Any]":

@@ -37,7 +37,12 @@ from cityframe.store.layer_plan import (
 from cityframe.store.layout import prepare
 from cityframe.store.new_rows import added_rows, first_rows
 from cityframe.store.provenance import release_rows
-from cityframe.store.reconciliation import ReconciliationPlan, staged_bridge, staged_provenance
+from cityframe.store.reconciliation import (
+    ReconciliationPlan,
+    restored_digest,
+    staged_bridge,
+    staged_provenance,
+)
 from cityframe.store.release_entry import enter_release
 from cityframe.store.release_rows import LayerState
 from cityframe.store.seal import sealed_set
@@ -298,8 +303,13 @@ def _reconciled(
     number: int,
 ) -> ReconciliationPlan:
     if candidate.restores is not None:
-        # the same that the decision was taken over: no release came in between
         bridge = plan_bridge_restore(framework, candidate.restores, number)
+        if restored_digest(bridge) != candidate.reconciliation:
+            raise IntegrityError(
+                where="cf_bridge",
+                found="names other than those that the decision was taken over",
+                remedy="run `cityframe fsck`",
+            )
     else:
         said = staged_bridge(candidate.folder, candidate.reconciliation)
         removed = {work.layer.name: work.plan.removed for work in works if work.plan}

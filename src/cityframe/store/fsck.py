@@ -23,6 +23,7 @@ from cityframe.store.framework import Framework
 from cityframe.store.home import Home
 from cityframe.store.layer_check import LayerTally, check_rows, redactions_by_row
 from cityframe.store.proof import Row, Said, read_object, read_said
+from cityframe.store.reconciliation_check import reconciliation_damages
 from cityframe.store.sealed_rows import as_seals, odd_rows, set_digest
 from cityframe.store.spatial_check import index_damages, page_damages
 from cityframe.store.stored_rows import plain_connection
@@ -87,6 +88,8 @@ def fsck(framework: Framework, *, release: int | None = None, quick: bool = Fals
         if release is not None and release not in range(1, said.newest + 1):
             raise DeclarationError(found=f"no release {release}", expected=f"1 to {said.newest}")
         damages += said.damages
+        with _unreadable_as_damage("cf_bridge, cf_provenance", damages):
+            damages += reconciliation_damages(home, said)
         for name, layer in said.contracts.items():
             with _unreadable_as_damage(history_name(name), damages):
                 rows[name] = _check_layer(home, layer, said, release, damages)

@@ -5,7 +5,8 @@ over a digest of the losers, and stays what it was when they are gone.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from cityframe.core.digest import ROW_DIGEST_BYTES
-from cityframe.store.entries import entries_of, entry_schema
+from cityframe.store.entries import entries_of, entry_schema, read_entries
+from cityframe.store.history_query import in_parts
+from cityframe.store.home import Home
 from cityframe.store.register import PROVENANCE_COLUMNS
-from cityframe.store.seal import entry_seals
+from cityframe.store.seal import entry_seals, set_evidence
 from cityframe.store.tables import PROVENANCE
 
 SAID_SCHEMA = entry_schema(PROVENANCE, PROVENANCE_COLUMNS)
@@ -64,14 +67,39 @@ def sealed(rows: pa.Table) -> "pa.Array[Any]":
     return entry_seals(rows.select(list(SEALED_COLUMNS)))
 
 
-def of_attributes(
-    layer: str, uids: Sequence[str], attributes: Sequence[str]
-) -> sa.ColumnElement[bool]:
-    """Return the condition of rows that say what losing sources said of attributes of features."""
+def losing_rows(home: Home, layer: str, uids: Sequence[str], attributes: Sequence[str]) -> pa.Table:
+    """Return the rows that hold what losing sources said of attributes of features.
+
+    Returns
+    -------
+    Table
+        ``id``, `SEALED_COLUMNS` and ``losers``, in the order of the table.
+    """
     columns = PROVENANCE.c
-    return (
-        (columns.layer == layer)
-        & columns.uid.in_(uids)
-        & columns.attribute.in_(attributes)
-        & columns.losers.is_not(None)
+    of_layer = (columns.layer == layer) & columns.losers.is_not(None)
+    names = ("id", *_STORED)
+    parts = [
+        read_entries(home, PROVENANCE, names, of_layer & part & columns.attribute.in_(attributes))
+        for part in in_parts(columns.uid, uids)
+    ]
+    return pa.concat_tables([entry_schema(PROVENANCE, names).empty_table(), *parts]).sort_by("id")
+
+
+def clear_losers(connection: sa.Connection, rows: pa.Table, number: int) -> None:
+    """Clear the losers of rows, in the transaction of the release that redacts them."""
+    ids = [{"row": one} for one in rows.column("id").to_pylist()]
+    if ids:
+        cleared = sa.update(PROVENANCE).where(PROVENANCE.c.id == sa.bindparam("row"))
+        connection.execute(cleared.values(losers=None, redacted=number), ids)
+
+
+def losers_evidence(rows: pa.Table) -> dict[str, Any]:
+    """Return ``losers``: count and digest of the rows that a redaction clears; empty of none."""
+    return {"losers": set_evidence(sealed(rows))} if rows.num_rows else {}
+
+
+def deliveries_of_losers(losers: Iterable[str]) -> frozenset[str]:
+    """Return the deliveries that losers name."""
+    return frozenset(
+        str(one["delivery"]) for text in losers for one in json.loads(text) if "delivery" in one
     )

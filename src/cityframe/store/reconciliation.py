@@ -14,12 +14,13 @@ from cityframe.errors import IntegrityError
 from cityframe.model.layer import Layer
 from cityframe.store import bridge as bridge_rows
 from cityframe.store import provenance as provenance_rows
-from cityframe.store.bridge import BridgePlan, plan_bridge_restore, set_evidence, write_bridge
+from cityframe.store.bridge import BridgePlan, plan_bridge_restore, write_bridge
 from cityframe.store.chain import sha256
 from cityframe.store.entries import read_file, write_file
 from cityframe.store.framework import Framework
 from cityframe.store.home import Home
 from cityframe.store.release_rows import canonical
+from cityframe.store.seal import set_evidence
 from cityframe.store.tables import PROVENANCE
 
 BRIDGE_PART, PROVENANCE_PART = "bridge", "provenance"
@@ -117,6 +118,11 @@ def restored_names(framework: Framework, restores: int) -> dict[str, str]:
     """Return the digest of what a roll-back does to the bridge; empty if that is nothing."""
     newest = framework.current()
     plan = plan_bridge_restore(framework, restores, newest.number + 1 if newest else 1)
+    return restored_digest(plan)
+
+
+def restored_digest(plan: BridgePlan) -> dict[str, str]:
+    """Return what `Candidate.reconciliation` has of a roll-back that does this to the bridge."""
     return {BRIDGE_PART: sha256(canonical(plan.evidence))} if plan.evidence else {}
 
 

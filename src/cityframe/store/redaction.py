@@ -30,10 +30,16 @@ from cityframe.store.chain import sha256
 from cityframe.store.framework import Framework
 from cityframe.store.history_query import as_schema
 from cityframe.store.layer_plan import microseconds
+from cityframe.store.provenance import (
+    clear_losers,
+    deliveries_of_losers,
+    losers_evidence,
+    losing_rows,
+)
 from cityframe.store.release_entry import enter_release
 from cityframe.store.release_rows import LayerState, canonical
 from cityframe.store.seal import sealed_columns, sealed_set, seals
-from cityframe.store.tables import REDACTION, history_table
+from cityframe.store.tables import PROVENANCE, REDACTION, history_table
 from cityframe.store.timeline import in_effect
 
 _UIDS_A_QUERY = 10_000
@@ -56,6 +62,9 @@ class RedactionPlan:
     rows : Table
         Of the history rows that hold a value to clear, as they will be: ``fid, uid, delivery,
         digest, seal, digest_before, seal_before, release_to, valid_from, valid_to``.
+    losers : Table
+        The rows of provenance that hold what losing sources said: ``id``, the sealed columns and
+        ``losers``.
     """
 
     layer: Layer
@@ -63,10 +72,24 @@ class RedactionPlan:
     attributes: tuple[str, ...]
     parent: str
     rows: pa.Table
+    losers: pa.Table
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is anything to clear."""
+        return bool(self.rows.num_rows or self.losers.num_rows)
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The features that have a value to clear."""
+        return frozenset([*_values(self.rows, "uid"), *_values(self.losers, "uid")])
 
     @property
     def digest(self) -> str:
-        """What a decision binds to: BLAKE2b-256 over features, attributes, rows and parent."""
+        """What a decision binds to: BLAKE2b-256 over features, attributes, rows and parent.
+
+        The parent's chain digest covers the losers.
+        """
         body = {
             "parent": self.parent,
             "layer": self.layer.name,
@@ -83,8 +106,9 @@ class RedactionPlan:
 
     @property
     def deliveries(self) -> tuple[str, ...]:
-        """The deliveries that brought the rows."""
-        return tuple(sorted(set(_values(self.rows, "delivery"))))
+        """The deliveries that brought the rows, and those that lost."""
+        lost = deliveries_of_losers(_values(self.losers, "losers"))
+        return tuple(sorted({*_values(self.rows, "delivery"), *lost}))
 
 
 def plan_redaction(
@@ -135,6 +159,7 @@ def plan_redaction(
         attributes=names,
         parent=parent.digest if parent else "",
         rows=_cleared(contract, rows.filter(pa.array(has_value)), names),
+        losers=losing_rows(framework.home, layer, chosen, names),
     )
 
 
@@ -175,7 +200,7 @@ def redact(
     SourceUnreachableError
         If another writer holds the store; nothing was written.
     """
-    if not plan.rows.num_rows:
+    if not plan.has_values:
         raise DeclarationError(
             where=f"layer {plan.layer.name}",
             found=f"no value of {', '.join(plan.attributes)} in these features",
@@ -201,9 +226,10 @@ def redact(
             "redaction": {
                 "layer": plan.layer.name,
                 "attributes": list(plan.attributes),
-                "features": len(set(plan.rows.column("uid").to_pylist())),
+                "features": len(plan.features),
                 "rows": plan.rows.num_rows,
                 "entries": entries_digest(entries),
+                **losers_evidence(plan.losers),
             },
         }
         created_at = at.astimezone(dt.UTC).isoformat(timespec="seconds")
@@ -219,11 +245,12 @@ def redact(
         state = _state_after(framework, plan, parent)
         with home.transaction() as connection:
             _overwrite(connection, plan)
+            clear_losers(connection, plan.losers, number)
             home.touched(connection, plan.layer, created_at.replace("+00:00", "Z"))
             enter_release(connection, head, [state], framework.contracts(), [], body)
-            connection.execute(
-                sa.insert(REDACTION), [{**one, "release": number} for one in entries]
-            )
+            if entries:
+                rows = [{**one, "release": number} for one in entries]
+                connection.execute(sa.insert(REDACTION), rows)
     return framework.release(number)
 
 
@@ -243,7 +270,9 @@ def forget(framework: Framework, layer: Layer) -> None:
     with framework.home.exclusive(), engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql(f'VACUUM (ANALYZE) "{history_table(layer).name}"')
+            connection.exec_driver_sql(
+                f'VACUUM (ANALYZE) "{history_table(layer).name}", "{PROVENANCE.name}"'
+            )
             return
         try:
             # pages keep remains of rows that were moved in them: overwriting alone is not enough
@@ -376,9 +405,11 @@ def _state_after(framework: Framework, plan: RedactionPlan, parent: Release) -> 
 
 
 def _overwrite(connection: sa.Connection, plan: RedactionPlan) -> None:
-    table = history_table(plan.layer)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    if not plan.rows.num_rows:
+        return
+    table = history_table(plan.layer)
     new: dict[str, Any] = {
         **dict.fromkeys(plan.attributes),
         "digest": sa.bindparam("new_digest"),

@@ -84,6 +84,11 @@ def sealed_set(parts: Iterable["pa.Array[Any] | pa.ChunkedArray[Any]"]) -> str:
     return hashlib.blake2b(ordered.tobytes(), digest_size=32).hexdigest()
 
 
+def set_evidence(seals: "pa.Array[Any]") -> dict[str, Any]:
+    """Return ``count`` and ``digest`` of a set of sealed rows, as a release's evidence has them."""
+    return {"count": len(seals), "digest": sealed_set([seals])}
+
+
 def _hashed(pieces: "list[Any]") -> "pa.Array[Any]":
     ends, content = content_of(joined(*pieces))
     view, blake2b = content.data, hashlib.blake2b

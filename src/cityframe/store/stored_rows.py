@@ -148,7 +148,7 @@ def _typed(
     is_readable = np.ones(len(rows), dtype=bool)
     envelopes = np.full((len(rows), len(_BOUNDS)), np.nan)
     for name in columns[1:]:
-        array, bad = _column(values[name], schema.field(name))
+        array, bad = typed_column(values[name], schema.field(name))
         if name == GEOMETRY:
             blobs = read_blobs(array, layer)
             array, bad, envelopes = blobs.wkb, bad | blobs.is_damaged, blobs.envelopes
@@ -177,7 +177,8 @@ def _unreadable(layer: Layer, name: str, fid: int, uid: object, value: object) -
     )
 
 
-def _column(values: Sequence[Any], field: "pa.Field[Any]") -> tuple["pa.Array[Any]", Mask]:
+def typed_column(values: Sequence[Any], field: "pa.Field[Any]") -> tuple["pa.Array[Any]", Mask]:
+    """Return stored values in their column's type, and which could not be read: they are null."""
     kind = field.type
     if pa.types.is_date(kind):
         return _from_text(values, kind, _DAYS)
