@@ -31,6 +31,7 @@ from cityframe.cli import (
     package,
     prune,
     pull,
+    question,
     redact,
     release,
     report,
@@ -45,7 +46,7 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, rule, waive, waiver, inspection, key, migrate, prune, fsck, redact,
+    package, report, rule, waive, waiver, question, inspection, key, migrate, prune, fsck, redact,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from cityframe.model.text import Title
 from cityframe.pipeline.city import City, replaced_whole
 from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.pipeline.plan import read_plan
+from cityframe.reconcile.former_deliveries import FeedEffect
 
 ACCOUNT_FILE = "account.json"
 
@@ -29,6 +30,12 @@ class Account:
         Those that stood for findings of its records.
     void_waivers : mapping of str to str
         Those whose finding was met again and stayed open, and why.
+    answers : tuple of str
+        Those about its source that stood when it was taken in.
+    answers_met : tuple of str
+        Those of them that are about its records.
+    effects : mapping of str to FeedEffect
+        What it did to the layer of each feed, by the feed's name.
     """
 
     delivery: str
@@ -38,6 +45,9 @@ class Account:
     feeds: tuple[str, ...]
     waivers: tuple[str, ...] = ()
     void_waivers: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    answers_met: tuple[str, ...] = ()
+    effects: Mapping[str, FeedEffect] = field(default_factory=dict)
 
 
 def delivery_folder(city: City, cycle: str, delivery: str) -> Path:
@@ -72,6 +82,9 @@ def read_account(path: Path) -> Account:
         feeds=tuple(data["feeds"]),
         waivers=tuple(data.get("waivers", ())),
         void_waivers=data.get("void_waivers", {}),
+        answers=tuple(data.get("answers", ())),
+        answers_met=tuple(data.get("answers_met", ())),
+        effects={feed: FeedEffect(**one) for feed, one in data.get("effects", {}).items()},
     )
 
 

@@ -22,8 +22,12 @@ _RULES = {
     "guard.mass-removal-in-cell": ("6", Title("局部大量删除", "mass removal in a grid cell")),
     "guard.layer-shift": ("128", Title("整层偏移", "shift of the whole layer")),
     "guard.axis-swap": ("128", Title("坐标轴对调", "axes swapped")),
+    "guard.churn": ("10", Title("变更量异常", "more changes than usual")),
     "reconcile.implausible-match": ("30", Title("同号要素位置不合理", "implausible match by key")),
     "reconcile.ambiguous-match": ("10", Title("匹配不唯一", "ambiguous match")),
+    "reconcile.uncertain-match": ("10", Title("匹配不确定", "uncertain match")),
+    "reconcile.complex-match": ("10", Title("多对多匹配", "complex match")),
+    "reconcile.conflict": ("10", Title("属性值冲突", "conflict of values")),
     "reconcile.unknown-target": ("10", Title("操作对象不存在", "unknown target of a change")),
     "reconcile.same-target": ("10", Title("多条记录指向同一要素", "several records for a feature")),
     "reconcile.insert-of-known": ("10", Title("新增的要素已存在", "insert of a known feature")),
@@ -33,6 +37,7 @@ GUARDS = (
     "guard.mass-removal-in-cell",
     "guard.layer-shift",
     "guard.axis-swap",
+    "guard.churn",
 )
 """Always reported, passed or failed; of the others those that found something."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cityframe.model.cycle import CycleState
 from cityframe.pipeline.accounts import accounts
+from cityframe.pipeline.answering import take_in_again
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.decisions import decision
 from cityframe.pipeline.intake import take_in
@@ -93,13 +94,15 @@ def _run_cycle(city: City, series_name: str, approver: str, reason: str) -> Cycl
         )
     state = cycle_state(city, cycle)
     if state is CycleState.FROZEN:
+        take_in_again(city, cycle)
         for source in city.workspace.cycle_series(series_name).sources:
             take_in(city, cycle, source)
         stage(city, cycle)
         check_candidate(city, cycle)
         put_in_review(city, cycle)
     elif state is CycleState.IN_REVIEW and not is_as_reviewed(city, cycle):
-        # a waiver was given, and its command was killed before the new report was there
+        # a waiver or answer was given, and its command was killed before the new report was there
+        take_in_again(city, cycle)
         check_candidate(city, cycle)
         put_in_review(city, cycle)
         return _outcome(city, cycle, "it was put in review again: look at the new report")

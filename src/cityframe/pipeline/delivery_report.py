@@ -12,6 +12,7 @@ from cityframe.model.report import Report, ReportKind, RuleResult, RuleStatus
 from cityframe.pipeline.accounts import Account, accounts
 from cityframe.pipeline.city import City
 from cityframe.pipeline.plan import cycles_of, source_of
+from cityframe.pipeline.question_sections import question_sections
 from cityframe.pipeline.reporting import (
     cycle_report,
     features_by_layer,
@@ -56,7 +57,10 @@ def write_delivery_report(city: City, delivery: str, folder: Path) -> tuple[str,
     }
     files = write_report(
         folder,
-        _report(cycle_report(city, cycle), account, findings),
+        replace(
+            _report(cycle_report(city, cycle), account, findings),
+            sections=tuple(question_sections(city, cycle, delivery)),
+        ),
         findings=findings,
         features=features_by_layer(city, cycle),
         context=report_context(city, cycle, findings),
@@ -117,7 +121,6 @@ def _report(whole: Report, account: Account, findings: dict[str, gpd.GeoDataFram
         stale_sources=(),
         decisions=(),
         gate_reasons=(),
-        sections=(),
     )
 
 

@@ -81,14 +81,7 @@ def _before(findings: gpd.GeoDataFrame, current: CurrentLayer, layer: Layer) -> 
 def _sided(
     finding_ids: list[str], side: str, rows: gpd.GeoDataFrame, layer: Layer
 ) -> gpd.GeoDataFrame:
-    names = [name for name in layer.attribute_names if name in rows.columns]
-    attributes = [
-        json.dumps(
-            {name: _plain(value) for name, value in zip(names, values, strict=True)},
-            ensure_ascii=False,
-        )
-        for values in rows[names].itertuples(index=False)
-    ]
+    attributes = [json.dumps(one, ensure_ascii=False) for one in attributes_of(rows, layer)]
     uids = rows["uid"].to_numpy() if "uid" in rows.columns else [""] * len(rows)
     return gpd.GeoDataFrame(
         {
@@ -100,6 +93,15 @@ def _sided(
         geometry=gpd.GeoSeries(rows.geometry.to_numpy(), crs=layer.crs),
         crs=layer.crs,
     )
+
+
+def attributes_of(rows: gpd.GeoDataFrame, layer: Layer) -> list[dict[str, Any]]:
+    """Return the attributes of each row that it has, JSON-ready."""
+    names = [name for name in layer.attribute_names if name in rows.columns]
+    return [
+        {name: _plain(value) for name, value in zip(names, values, strict=True)}
+        for values in rows[names].itertuples(index=False)
+    ]
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from cityframe.errors import CityframeError, IntegrityError, PrunedError
 from cityframe.model.cycle import CycleState
 from cityframe.model.release import Release
 from cityframe.pipeline.city import City
+from cityframe.pipeline.questions import ANSWERED
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder
 from cityframe.pipeline.waivers import WAIVED
 from cityframe.store.candidate import SUMMARY_FILE, read_candidate, verify_candidate
@@ -74,7 +75,7 @@ def check_store(city: City, *, release: int | None = None, quick: bool = False) 
         more += _released_damages(made, own, is_newest=is_newest)
         more += _evidence_damages(city, made, own)
         more += _candidate_damages(city, made, quick=quick)
-        more += _waiver_damages(made, entries)
+        more += _given_damages(made, entries)
     if release is None:
         more += _register_damages(city)
     if not quick and release is None:
@@ -166,17 +167,18 @@ def _evidence_damages(city: City, made: Release, entries: list[Entry]) -> Iterat
         )
 
 
-def _waiver_damages(made: Release, entries: Iterable[Entry]) -> Iterator[Damage]:
-    """Hold the waivers that a release names against the ledger."""
-    said = {one.subject: dict(one.body) for one in entries if one.what == WAIVED}
-    for waiver in made.evidence.get("waivers", []):
-        if said.get(waiver["id"]) != waiver:
-            yield Damage(
-                where=f"evidence of release {made.number}",
-                release=made.number,
-                found=f"waiver {waiver}",
-                expected=f"{said.get(waiver['id'], 'one that the ledger has')}",
-            )
+def _given_damages(made: Release, entries: Iterable[Entry]) -> Iterator[Damage]:
+    """Hold the waivers and answers that a release names against the ledger."""
+    said = {one.subject: dict(one.body) for one in entries if one.what in (WAIVED, ANSWERED)}
+    for name, listed in (("waiver", "waivers"), ("answer", "answers")):
+        for given in made.evidence.get(listed, []):
+            if said.get(given["id"]) != given:
+                yield Damage(
+                    where=f"evidence of release {made.number}",
+                    release=made.number,
+                    found=f"{name} {given}",
+                    expected=f"{said.get(given['id'], 'one that the ledger has')}",
+                )
 
 
 def _register_damages(city: City) -> Iterator[Damage]:

@@ -9,6 +9,8 @@ from cityframe.pipeline.accounts import accounts
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.decisions import as_evidence, decision, decisions, require_approver
 from cityframe.pipeline.plan import can_move, read_plan
+from cityframe.pipeline.questions import answers_of_cycle
+from cityframe.pipeline.questions import as_body as answer_body
 from cityframe.pipeline.recalling import recalls
 from cityframe.pipeline.reporting import report_folder
 from cityframe.pipeline.review import report_digest
@@ -73,6 +75,7 @@ def release(city: City, cycle: str) -> int:
             as_body(one)
             for one in waivers_in_effect(city, cycle, dt.datetime.fromisoformat(approved.at))
         ],
+        "answers": [answer_body(one) for one in answers_of_cycle(city, cycle)],
         "recalls": recalls(city),
     }
     made = commit(

@@ -18,6 +18,7 @@ from cityframe.pipeline.city import City
 from cityframe.pipeline.decisions import decisions
 from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.pipeline.plan import cycle_state, read_plan, source_of
+from cityframe.pipeline.question_sections import question_sections
 from cityframe.pipeline.score_sections import score_sections
 from cityframe.pipeline.staging import candidate_frames, candidate_of, check_results
 from cityframe.products.report import ReportFiles, write_report
@@ -86,7 +87,11 @@ def cycle_report(city: City, cycle: str) -> Report:
         decisions=tuple(decisions(city, cycle)),
         gate_reasons=check.gate_reasons,
         time_zone=city.workspace.time_zone,
-        sections=(*check_sections(city, cycle), *score_sections(city, cycle)),
+        sections=(
+            *check_sections(city, cycle),
+            *question_sections(city, cycle),
+            *score_sections(city, cycle),
+        ),
     )
 
 

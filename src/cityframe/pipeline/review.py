@@ -10,6 +10,7 @@ from cityframe.pipeline.check_basis import findings_digests
 from cityframe.pipeline.city import City, now, operator
 from cityframe.pipeline.inspection import require_inspected
 from cityframe.pipeline.plan import cycle_state, read_plan
+from cityframe.pipeline.questions import first_stale, note_questions
 from cityframe.pipeline.reporting import REPORT_FILE, report_folder, write_cycle_report
 from cityframe.pipeline.staging import CHECK_FILE, candidate_of, check_results, require_state
 from cityframe.pipeline.turns import in_turn
@@ -24,8 +25,15 @@ def put_in_review(city: City, cycle: str) -> str:
     -------
     str
         The candidate's digest: what a decision must be taken over.
+
+    Raises
+    ------
+    GateClosedError
+        If a delivery was taken in before an answer about its source was given or taken back.
     """
     require_state(city, cycle, CycleState.FROZEN, CycleState.IN_REVIEW)
+    _require_answers_obeyed(city, cycle)
+    note_questions(city, cycle)
     write_cycle_report(city, cycle)
     last = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
     body = _present(city, cycle)
@@ -51,7 +59,7 @@ def approve(city: City, cycle: str, *, who: str, why: str) -> Decision:
     GateClosedError
         If the cycle is not in review, a waiver that let something in has expired or was withdrawn,
         a blocking rule fails in the candidate, or a stage of inspection that its series demands
-        has not passed.
+        has not passed; or an answer was given or taken back since the report.
     IntegrityError
         If a recorded worksheet is not the one that was recorded.
     """
@@ -120,7 +128,18 @@ def is_as_reviewed(city: City, cycle: str) -> bool:
     said = {"check_digest": _sha256(_check_file(city, cycle)), **reviewed.body}
     found = check_results(city, cycle).findings
     is_found = found is None or found == findings_digests(_check_file(city, cycle).parent)
-    return is_found and said == _present(city, cycle)
+    return is_found and said == _present(city, cycle) and first_stale(city, cycle) is None
+
+
+def _require_answers_obeyed(city: City, cycle: str) -> None:
+    first = first_stale(city, cycle)
+    if first is not None:
+        raise GateClosedError(
+            where=f"cycle {cycle}",
+            found=f"{read_plan(city, cycle).deliveries[first]} was taken in with other answers "
+            "than stand now",
+            remedy="run the cycle again: it takes the delivery in with them",
+        )
 
 
 def _present(city: City, cycle: str) -> dict[str, str]:
