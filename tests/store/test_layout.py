@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import shapely
+import sqlalchemy as sa
 
 from cityframe.core.digest import layer_digest, layer_sum, row_digests
 from cityframe.errors import DeclarationError
@@ -14,6 +15,7 @@ from cityframe.model.layer import Layer
 from cityframe.model.release import Release
 from cityframe.store import contract
 from cityframe.store.framework import Framework, open_framework
+from cityframe.store.fsck import fsck
 from cityframe.store.layout import head_layout, migrate, prepare
 
 FIRST_LAYOUT = """
@@ -180,3 +182,49 @@ def test_a_store_of_a_newer_layout_is_refused(
         connection.exec_driver_sql("UPDATE cf_layout SET version_num = '9999'")
     with pytest.raises(DeclarationError, match=r"layout 9999.*a newer cityframe"):
         Framework(framework.home).releases()
+
+
+def test_a_store_of_the_second_layout_gets_bridge_and_provenance(
+    framework: Framework, release: Callable[..., Release]
+) -> None:
+    release([("u1", "new", 0, 1), ("u2", "new", 20, 2)])
+    release([("u1", "attributes", 0, 9)], valid_from="2020-02-01")
+    digests = [one.digest for one in framework.releases()]
+    fresh = reconciliation_tables(framework)
+    with framework.home.transaction() as connection:
+        # what the third layout adds
+        connection.exec_driver_sql("DROP TABLE cf_bridge")
+        connection.exec_driver_sql("DROP TABLE cf_provenance")
+        connection.exec_driver_sql("UPDATE cf_layout SET version_num = '0002'")
+    old = Framework(framework.home)
+    with pytest.raises(DeclarationError, match=r"layout 0002.*cityframe migrate"):
+        old.releases()
+    assert migrate(framework.home) == ("0002", head_layout())
+    migrated = Framework(framework.home)
+    assert reconciliation_tables(migrated) == fresh
+    assert [one.digest for one in migrated.releases()] == digests
+    release([("u3", "new", 40, 3)], valid_from="2020-03-01")
+    assert fsck(migrated).damages == ()
+
+
+def reconciliation_tables(framework: Framework) -> dict[str, object]:
+    """Names and types of the columns of bridge and provenance, and their indexes."""
+    inspected = sa.inspect(framework.home.engine)
+    return {
+        table: (
+            [
+                (one["name"], str(one["type"]), one["nullable"])
+                for one in inspected.get_columns(table)
+            ],
+            sorted(
+                (
+                    str(one["name"]),
+                    one["column_names"],
+                    bool(one["unique"]),
+                    sorted(str(text) for text in one["dialect_options"].values()),
+                )
+                for one in inspected.get_indexes(table)
+            ),
+        )
+        for table in ("cf_bridge", "cf_provenance")
+    }
