@@ -79,6 +79,7 @@ def run(
     layer: Layer,
     *,
     framework: Mapping[str, gpd.GeoDataFrame] | None = None,
+    root: Path = Path(),
     **source: Any,
 ) -> Conformed:
     """Conform tables, and hold what holds for every outcome."""
@@ -92,6 +93,7 @@ def run(
         layer=layer,
         delivery=DELIVERY,
         framework_layer=lambda name: layers[name],
+        root=root,
     )
     assert outcome.records == sum(len(table.frame) for table in given)
     numbers = sorted([*outcome.frame["record"], *outcome.fates["record"]])

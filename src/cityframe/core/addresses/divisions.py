@@ -11,7 +11,7 @@ _DISTINCT = 3
 # 南京西路 is not in Nanjing and 朝阳门 not in Chaoyang: a short name before these is another name
 _ELSEWHERE = re.compile(
     r"[东南西北中内外上下前后大小新老]{0,2}(?:[一二三四五六七八九十\d]{1,2}|支|环|横)?"
-    r"(?:路|街|大道|道|大街|巷|胡同|弄|里\d|桥|门|山|湖|河(?!北|南)|江(?!苏|西|北)|港|公路|高速|"
+    r"(?:路|街|大道|道|大街|巷|胡同|弄|里\d|桥|门|山|湖|河(?!南|北[^岸])|江(?!苏|西|北)|港|公路|高速|"
     r"湾|大厦|大楼|广场|公园|花园|大酒店|酒店|宾馆|饭店|银行|大学|学院|站|村|庄|镇|乡|苑|城|坊|岛|寺)"
 )
 _IS_ROAD = re.compile(r"[路街道里]$")
@@ -62,18 +62,25 @@ class DivisionFinder:
         """
         lead = LEAD.match(text)
         start = lead.end() if lead else 0
-        end, means = self._chain(text, start, {})
-        if within and not any(code.startswith(within) or within.startswith(code) for code in means):
-            inside = self._chain(text, start, {within: FULL})
-            end, means = inside if inside[0] > start or not means else (end, means)
+        end, means = self._chain_in(text, start, within)
+        if end == start:
+            later = self._first_full_name(text, start)
+            if later >= 0:
+                start = later
+                end, means = self._chain_in(text, start, within)
         if not means:
-            start = self._first_full_name(text, start)
-            if start < 0:
-                return _NOWHERE
-            end, means = self._chain(text, start, {})
+            return _NOWHERE
         if not any(len(code) >= COUNTY for code in means):
             means = self._later(text, end, means)
         return self._settled(start, end, means)
+
+    def _chain_in(self, text: str, at: int, within: str) -> tuple[int, _Meanings]:
+        """Return `_chain`, read within a division wherever that reads as much."""
+        free = self._chain(text, at, {})
+        if not within:
+            return free
+        inside = self._chain(text, at, {within: FULL})
+        return inside if inside[0] >= free[0] else free
 
     def _chain(self, text: str, at: int, means: _Meanings) -> tuple[int, _Meanings]:
         """Return where the names end that follow one another, and what they mean together."""

@@ -9,6 +9,8 @@ from cityframe.core.addresses.division_names import COUNTY
 from cityframe.core.addresses.parts import INSIDE, PARTS, Style
 from cityframe.core.addresses.street_names import name_parts, street_keys
 
+_MARKS = "甲乙丙丁"
+
 
 @dataclass(frozen=True)
 class Gazetteer:
@@ -73,11 +75,8 @@ def keyed_parts(parts: pd.DataFrame, style: Style) -> pd.DataFrame:
     """
     number = parts["number"].where(parts["lane"] == "", parts["lane"] + "弄" + parts["number"])
     number = number.str.replace(r"\b0+(?=\d)", "", regex=True)
-    number = (
-        number.str.strip()
-        .str.replace(r"[ -]+", "-", regex=True)
-        .str.replace(r"(?<=\d)-(?=[A-Z]\b)", "", regex=True)
-    )
+    number = number.str.strip().str.replace(r"[ -]+", "-", regex=True)
+    number = number.str.replace(rf"(?<=\d)-(?=[A-Z{_MARKS}]\b)|(?<=[{_MARKS}])-", "", regex=True)
     return pd.DataFrame(
         {
             "division": districts(parts["division"]),
