@@ -11,10 +11,12 @@ from cityframe.conform import Conformed, conform
 from cityframe.connectors import read_tables
 from cityframe.core.findings import concat_findings, empty_findings, findings_frame
 from cityframe.errors import QuarantinedError
+from cityframe.model.change import ChangeKind
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.fate import FATE_COLUMNS, Fate
 from cityframe.model.finding import DefectClass, Gate, Scope
 from cityframe.model.layer import Layer
+from cityframe.model.question import Answer
 from cityframe.model.report import LayerAccount, RuleResult
 from cityframe.pipeline.accounts import (
     ACCOUNT_FILE,
@@ -24,15 +26,18 @@ from cityframe.pipeline.accounts import (
 )
 from cityframe.pipeline.built_in_results import REMOVALS_HELD, built_in_results
 from cityframe.pipeline.city import City, now
-from cityframe.pipeline.current import current_layer, removal_history
+from cityframe.pipeline.current import current_layer
 from cityframe.pipeline.features import features_of_findings
+from cityframe.pipeline.feed_history import feed_effects
 from cityframe.pipeline.frames_on_disk import write_frame, write_table
 from cityframe.pipeline.plan import read_plan
+from cityframe.pipeline.questions import constraints_of, given_answers
 from cityframe.pipeline.received import received_of
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
 from cityframe.pipeline.waivers import waiver_book
 from cityframe.reconcile import CurrentLayer, Reconciled, compose, reconcile
+from cityframe.reconcile.former_deliveries import FeedEffect
 from cityframe.rules.check import Checked, check_layer
 from cityframe.rules.checking.feature_digests import digest_table
 from cityframe.rules.checking.waiving import WaiverBook
@@ -52,6 +57,7 @@ class _FeedOutcome:
     findings: gpd.GeoDataFrame
     features: gpd.GeoDataFrame
     digests: pd.DataFrame
+    effect: FeedEffect
 
 
 @dataclass
@@ -64,6 +70,7 @@ class _Intake:
     delivery: Delivery
     rules: CompiledRules
     waivers: WaiverBook
+    answers: tuple[Answer, ...]
     working: dict[str, CurrentLayer] = field(default_factory=dict)
 
     def layer_now(self, name: str) -> CurrentLayer:
@@ -94,12 +101,13 @@ def take_in(city: City, cycle: str, source_name: str) -> None:
     source = city.workspace.source(source_name)
     rules = compile_rules(city.workspace.rules, city.workspace.layers, city.workspace.places)
     plan, waivers = read_plan(city, cycle), waiver_book(city, cycle, now())
+    answers = given_answers(city, source_name)
     for delivery_id in plan.deliveries_of(source_name):
         if (delivery_folder(city, cycle, delivery_id) / ACCOUNT_FILE).exists():
             continue
         city.archive.verify(delivery_id)
         delivery = replace(city.archive.get(delivery_id), observed_at=plan.observed[delivery_id])
-        _take_in_delivery(_Intake(city, cycle, source, delivery, rules, waivers))
+        _take_in_delivery(_Intake(city, cycle, source, delivery, rules, waivers, answers))
 
 
 def _take_in_delivery(intake: _Intake) -> None:
@@ -174,6 +182,7 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
     is_returned = conformed.frame["record"].isin(at_fault).to_numpy()
     returned = conformed.frame[is_returned]
     unknown = _unknown_records(conformed.fates) if _infers_absence(source.delivery) else 0
+    history = feed_effects(city, intake.cycle, delivery.id, name)
     reconciled = reconcile(
         current,
         conformed.frame,
@@ -182,9 +191,10 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         delivery=delivery,
         delivery_kind=DeliveryKind.PARTIAL if unknown else source.delivery,
         accuracy_m=source.accuracy_of(feed),
-        removal_history=removal_history(city, layer.name),
+        removal_history=[one.share(ChangeKind.REMOVED) for one in history if one.count],
         node=city.workspace.node,
         rules=city.workspace.reconciling[layer.name],
+        constraints=constraints_of(city, intake.answers, layer.name, current.index()["uid"]),
         held_keys=_keys_of_fates(conformed.fates),
         held_records=frozenset(at_fault),
     )
@@ -217,6 +227,7 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
         findings=findings,
         features=features_of_findings(findings, conformed.frame, current, layer),
         digests=digests,
+        effect=FeedEffect(len(current.index()), _totals(reconciled.changes["change"])),
     )
 
 
@@ -336,6 +347,8 @@ def _leave_on_disk(
             void_waivers={
                 name: why for one in outcomes for name, why in one.checked.void_waivers.items()
             },
+            answers=tuple(one.id for one in intake.answers),
+            effects={outcome.name: outcome.effect for outcome in outcomes},
         ),
     )
 

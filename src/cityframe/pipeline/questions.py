@@ -20,7 +20,7 @@ from cityframe.pipeline.accounts import ACCOUNT_FILE, accounts, delivery_folder,
 from cityframe.pipeline.city import City, replaced_whole
 from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.pipeline.plan import read_plan, source_of
-from cityframe.reconcile.answers import Constraints
+from cityframe.reconcile.answers import NO_CONSTRAINTS, Constraints
 from cityframe.store.ledger import Entry
 from cityframe.store.lineage import resolve
 from cityframe.store.pruned import require_kept
@@ -63,20 +63,23 @@ def given_answers(city: City, source: str) -> tuple[Answer, ...]:
     return tuple(one for one in answers(city) if one.source == source and one.id not in taken_back)
 
 
-def constraints_of(city: City, layer: str, source: str, uids: pd.Series) -> Constraints:
-    """Return the answers that a delivery of a source must obey.
+def constraints_of(city: City, given: Iterable[Answer], layer: str, uids: pd.Series) -> Constraints:
+    """Return what the answers about a source's records come to in a layer.
 
     Parameters
     ----------
+    given : iterable of Answer
+        `given_answers` of one source.
     uids : Series of str
         The features of the layer as the delivery finds it. An answer about another one follows its
         lineage to the one successor; where there is none, or several, it is void.
     """
-    given = [one for one in given_answers(city, source) if one.layer == layer]
-    named = pd.Index([uid for one in given for uid in one.uids]).unique()
-    gone = named[~named.isin(uids)]
-    led = {uid: _successor(city, uid) for uid in gone}
-    return Constraints.of(_followed(given, led), layer, source)
+    mine = [one for one in given if one.layer == layer]
+    if not mine:
+        return NO_CONSTRAINTS
+    named = pd.Index([uid for one in mine for uid in one.uids]).unique()
+    led = {uid: _successor(city, uid) for uid in named[~named.isin(uids)]}
+    return Constraints.of(_followed(mine, led), layer, mine[0].source)
 
 
 def _followed(given: Iterable[Answer], led: Mapping[str, str]) -> Iterator[Answer]:
