@@ -68,9 +68,10 @@ def moved(geometry: Geometries, by: Numbers) -> Geometries:
     if len(rows):
         xy, owner = shapely.get_coordinates(geometry[rows], return_index=True)
         # a copy of the array holds the same geometries, and these do not change
-        result[rows] = shapely.set_coordinates(
-            shapely.force_2d(geometry[rows]), xy + by[rows][owner]
-        )
+        flat = geometry[rows]
+        if shapely.has_z(flat).any():
+            flat = shapely.force_2d(flat)
+        result[rows] = shapely.set_coordinates(flat, xy + by[rows][owner])
     return result
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import shapely
 
 from cityframe.core.displacement import Flags, Geometries, Numbers, Positions
+from cityframe.core.matching.common_area import common_area
 
 MIN_OVERLAP = 0.05
 """Least share of the smaller polygon that counts as overlap. Neighbours drawn to a common wall
@@ -77,11 +78,22 @@ def near_pairs(before: Polygons, after: Polygons, reach_m: float) -> tuple[Posit
     return first[is_near], second[is_near]
 
 
-def overlaps(before: Polygons, after: Polygons, pairs: tuple[Positions, Positions]) -> pd.DataFrame:
-    """Measure how much the polygons of each pair overlap; overlay only what boxes leave open.
+def overlaps(
+    before: Polygons,
+    after: Polygons,
+    pairs: tuple[Positions, Positions],
+    *,
+    depth_below: float = np.inf,
+) -> pd.DataFrame:
+    """Measure how much the polygons of each pair overlap, where boxes leave it open.
 
     A pair that shares less than `MIN_OVERLAP` by its boxes has no overlap. Of a pair whose two
     polygons both have another, plain counterpart, nothing is measured either.
+
+    Parameters
+    ----------
+    depth_below : float
+        Pairs that share as much of the smaller polygon have no depth (0): it takes an overlay.
 
     Returns
     -------
@@ -98,12 +110,20 @@ def overlaps(before: Polygons, after: Polygons, pairs: tuple[Positions, Position
     shared = np.maximum(-_gaps(boxes[0][first], boxes[1][second]), 0).prod(axis=1)
     is_open = shared > MIN_OVERLAP * small
     is_alike = is_open & (shared >= _ALIKE_BOX * (sizes[0][first] + sizes[1][second] - shared))
-    area, depth = np.zeros(len(first)), np.zeros(len(first))
-    _overlay(before, after, pairs, np.flatnonzero(is_alike), area, depth)
+    area = np.zeros(len(first))
+
+    def measure(rows: Positions) -> None:
+        common = common_area(before.geometry[first[rows]], after.geometry[second[rows]])
+        area[rows] = np.minimum(common, small[rows])
+
+    measure(np.flatnonzero(is_alike))
     is_plain = area >= PLAIN_OVERLAP * large
     is_outdone = ~is_plain & _has(first, is_plain) & _has(second, is_plain)
     rest = np.flatnonzero(is_open & ~is_alike & ~is_outdone)
-    _overlay(before, after, pairs, rest, area, depth)
+    measure(rest)
+    asked = np.flatnonzero((area > 0) & (area < depth_below * small))
+    depth = np.zeros(len(first))
+    depth[asked] = _depth(before.geometry[first[asked]], after.geometry[second[asked]])
     return pd.DataFrame(
         {
             "before": first,
@@ -154,23 +174,15 @@ def hosts(
     return lone.merge(found, on=[end, other])
 
 
-def _overlay(
-    before: Polygons,
-    after: Polygons,
-    pairs: tuple[Positions, Positions],
-    rows: Positions,
-    area: Numbers,
-    depth: Numbers,
-) -> None:
-    """Fill in area and depth of the overlap of some pairs."""
-    for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        common = shapely.intersection(
-            before.geometry[pairs[0][batch]], after.geometry[pairs[1][batch]]
-        )
-        area[batch] = shapely.area(common)
+def _depth(before: Geometries, after: Geometries) -> Numbers:
+    """Return the area of the overlap of each pair over half its perimeter."""
+    depth = np.zeros(len(before))
+    for start in range(0, len(before), _BATCH):
+        batch = slice(start, start + _BATCH)
+        common = shapely.intersection(before[batch], after[batch])
         with np.errstate(invalid="ignore"):
-            depth[batch] = np.nan_to_num(2 * area[batch] / shapely.length(common))
+            depth[batch] = np.nan_to_num(2 * shapely.area(common) / shapely.length(common))
+    return depth
 
 
 def _has(end: Positions, flags: Flags) -> Flags:
