@@ -36,7 +36,7 @@ Flags = npt.NDArray[np.bool_]
 Ranks = npt.NDArray[np.int64]
 Moments = npt.NDArray[np.datetime64]
 
-UNLISTED = int(np.iinfo(np.int64).max)
+UNLISTED = 1 << 31
 """Rank of a source that is no authority: below all others. The first authority has rank 0."""
 _UNKNOWN = np.datetime64("NaT", "us")
 

@@ -7,12 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cityframe.config.reconciling import GEOMETRY
 from cityframe.core.agreement import Agreement, Tolerance, compare_geometry
 from cityframe.core.matching.place import is_implausible
+from cityframe.core.three_way import same_values
 from cityframe.model.change import ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.reconcile.current import CurrentLayer, batches, digests_of, stacked
-from cityframe.reconcile.records import without_geometry
+from cityframe.reconcile.disputes import Pairs, no_conflicts, no_provenance
+from cityframe.reconcile.merging import Merged, Merging, merge_pairs
+from cityframe.reconcile.records import Records, without_geometry
 from cityframe.reconcile.roles import MatchedRecords, Role
 
 Positions = npt.NDArray[np.intp]
@@ -29,14 +33,17 @@ class Comparison:
     before, after : GeoDataFrame, k rows
         The feature as it is, and as the record has it: ``uid``, all attributes, geometry.
     outcome : DataFrame, k rows
-        ``agreement``, ``dx_m``, ``dy_m`` of `compare_geometry`, ``has_new_attributes`` and
-        ``is_implausible``.
+        ``agreement``, ``dx_m``, ``dy_m`` of `compare_geometry`: what the record says;
+        ``has_new_attributes`` and ``takes_geometry``: what of it counts; ``is_implausible``.
+    merged : Merged or None
+        What counts attribute by attribute; None where all that a record says counts.
     """
 
     incoming: Positions
     before: gpd.GeoDataFrame
     after: gpd.GeoDataFrame
     outcome: pd.DataFrame
+    merged: Merged | None = None
 
     @property
     def is_implausible(self) -> npt.NDArray[np.bool_]:
@@ -46,7 +53,7 @@ class Comparison:
     def kinds(self) -> pd.Series:
         """Return the kind of change of each pair, null where nothing changes."""
         agreement, has_new = self.outcome["agreement"], self.outcome["has_new_attributes"]
-        kinds = agreement.where(agreement.isin([Agreement.MOVED, Agreement.RESHAPED]))
+        kinds = agreement.where(self.outcome["takes_geometry"])
         kinds = kinds.mask(kinds.isna() & has_new, ChangeKind.ATTRIBUTES.value)
         return kinds.mask(self.is_implausible)
 
@@ -54,21 +61,74 @@ class Comparison:
         """Return the same with every match taken as plausible."""
         return replace(self, outcome=self.outcome.assign(is_implausible=False))
 
+    def taken_as_plausible(self, where: npt.NDArray[np.bool_]) -> "Comparison":
+        """Return the same with some matches taken as plausible: a person made them."""
+        still = self.is_implausible & ~where
+        return replace(self, outcome=self.outcome.assign(is_implausible=still))
+
     def accepted(self) -> gpd.GeoDataFrame:
         """Return the rows as they shall stand.
 
         A geometry within tolerance is not taken over: the stored one stays, and the next survey
         is measured against it, so that small steps can't add up to a drift.
         """
-        is_kept = self.outcome["agreement"].isin([Agreement.EQUAL, Agreement.WITHIN]).to_numpy()
+        is_taken = self.outcome["takes_geometry"].to_numpy()
         geometry = np.where(
-            is_kept, self.before.geometry.to_numpy(), self.after.geometry.to_numpy()
+            is_taken, self.after.geometry.to_numpy(), self.before.geometry.to_numpy()
         )
-        return self.after.set_geometry(gpd.GeoSeries(geometry, crs=self.after.crs))
+        rows = self.after
+        if self.merged is not None:
+            counts = {
+                name: rows[name].where(taken, self.before[name])
+                for name, taken in self.merged.taken.items()
+                if name != GEOMETRY
+            }
+            rows = rows.assign(**counts)
+        return rows.set_geometry(gpd.GeoSeries(geometry, crs=self.after.crs))
+
+    @property
+    def provenance(self) -> pd.DataFrame:
+        """``incoming`` (position of the record) and `PROVENANCE_COLUMNS`: where something lost."""
+        if self.merged is None:
+            return no_provenance()
+        return self._of_pairs(self.merged.provenance)
+
+    @property
+    def conflicts(self) -> pd.DataFrame:
+        """``incoming`` (position of the record) and `CONFLICT_COLUMNS`: what a person decides."""
+        if self.merged is None:
+            return no_conflicts()
+        return self._of_pairs(self.merged.conflicts)
+
+    @property
+    def not_before(self) -> pd.Series:
+        """Since when the present row holds, where a part of it stays against a record; else NaT.
+
+        The accepted row must not hold from an earlier moment on: what stays was not so then.
+        """
+        if self.merged is None:
+            return pd.Series(pd.NaT, index=range(len(self.incoming)), dtype="datetime64[us, UTC]")
+        return self.merged.not_before
+
+    def _of_pairs(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return rows about matches that are no question, with the records' positions."""
+        told = table[~self.is_implausible[table["pair"].to_numpy()]].reset_index(drop=True)
+        position = self.incoming[told["pair"].to_numpy()]
+        found: pd.DataFrame = told.drop(columns="pair").assign(incoming=position)
+        return found
 
 
-def compare(current: CurrentLayer, matched: MatchedRecords, tolerance: Tolerance) -> Comparison:
-    """Compare records with the features that they update; rows of equal digest are not read."""
+def compare(
+    current: CurrentLayer,
+    matched: MatchedRecords,
+    tolerance: Tolerance,
+    merging: Merging | None = None,
+) -> Comparison:
+    """Compare records with the features that they update; rows of equal digest are not read.
+
+    With ``merging`` the rows that differ are merged attribute by attribute; without it all that a
+    record says counts.
+    """
     layer, records, index = current.layer, matched.records, matched.index
     incoming = matched.at(Role.UPDATE)
     position = matched.matches.position[incoming]
@@ -89,12 +149,33 @@ def compare(current: CurrentLayer, matched: MatchedRecords, tolerance: Tolerance
         parts.append((at, before, after))
     before = stacked([part[1] for part in parts], layer)
     after = stacked([part[2] for part in parts], layer)
-    return Comparison(
-        incoming=np.concatenate([np.empty(0, dtype=np.intp), *(part[0] for part in parts)]),
+    at = np.concatenate([np.empty(0, dtype=np.intp), *(part[0] for part in parts)])
+    outcome = _outcome(before, after, layer, tolerance)
+    if merging is None or not len(at):
+        return Comparison(at, before, after, outcome)
+    pairs = Pairs(
         before=before,
         after=after,
-        outcome=_outcome(before, after, layer, tolerance),
+        said=pd.DataFrame(records.frame[["record", "valid_from"]].iloc[at]).reset_index(drop=True),
+        agreement=outcome["agreement"].to_numpy(),
+        names=_merged_names(records),
     )
+    merged = merge_pairs(current, pairs, tolerance, merging)
+    is_taken = np.zeros(len(at), dtype=bool)
+    for name in set(merged.taken) - {GEOMETRY}:
+        is_taken |= merged.taken[name]
+    for name in layer.key:
+        is_taken |= ~same_values(before[name], after[name])
+    outcome = outcome.assign(
+        has_new_attributes=is_taken, takes_geometry=merged.taken.get(GEOMETRY, False)
+    )
+    return Comparison(at, before, after, outcome, merged)
+
+
+def _merged_names(records: Records) -> tuple[str, ...]:
+    """Return what a merge decides; the key follows the record, for it tells which feature it is."""
+    names = [name for name in records.attributes if name not in records.layer.key]
+    return (*names, GEOMETRY) if records.has_geometry else tuple(names)
 
 
 def differing_attributes(
@@ -115,4 +196,6 @@ def _outcome(
     differs = np.flatnonzero(outcome["agreement"].isin([Agreement.MOVED, Agreement.RESHAPED]))
     implausible = np.zeros(len(outcome), dtype=bool)
     implausible[differs] = is_implausible(old[differs], new[differs])
-    return outcome.assign(is_implausible=implausible)
+    takes = np.zeros(len(outcome), dtype=bool)
+    takes[differs] = True
+    return outcome.assign(is_implausible=implausible, takes_geometry=takes)
