@@ -14,12 +14,21 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("--from", dest="place", metavar="PATH", help="instead of the declared one")
     parser.add_argument("--at", type=moment, metavar="TIME", help="when the content was so")
+    parser.add_argument(
+        "--base", type=int, metavar="N", help="the release that the source worked from"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> Answer:
     """Run the command."""
-    outcome = pull(open_city(options.workspace), options.source, place=options.place, at=options.at)
+    outcome = pull(
+        open_city(options.workspace),
+        options.source,
+        place=options.place,
+        at=options.at,
+        base=options.base,
+    )
     delivery = outcome.delivery
     body = {
         "source": options.source,

@@ -332,7 +332,9 @@ class Source(Declaration):
     ``crs`` is the coordinate system of the coordinates as delivered; ``equivalent_crs`` lists
     target systems whose datum is taken as equal, whether or not a transformation is known (a
     decision of the bureau, recorded here). ``currency_days`` is the promise how old its content
-    may get.
+    may get. ``base``: which release a delivery was worked from, so that what the source did not
+    touch since overwrites nothing; ``observed`` is the one that was current when the content was
+    so, by default nobody knows. A pull that names one (``pull SOURCE --base N``) is believed first.
     """
 
     name: Name
@@ -347,6 +349,7 @@ class Source(Declaration):
     pool: str = ""
     retries: Retries = Retries()
     currency_days: int | None = Field(default=None, gt=0)
+    base: Literal["", "observed"] = ""
     feeds: tuple[Feed, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

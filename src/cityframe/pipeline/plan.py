@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Plan:
         The release that was current; 0 for none.
     stale_sources : tuple of str
         Sources whose newest delivery is older than their currency promise.
+    bases : mapping of str to int
+        The release that a delivery was worked from, where its last pull said so.
     """
 
     cycle: str
@@ -45,6 +47,7 @@ class Plan:
     observed: Mapping[str, str]
     stale_sources: tuple[str, ...]
     rule_set_digest: str
+    bases: Mapping[str, int] = field(default_factory=dict)
 
     def deliveries_of(self, source: str) -> tuple[str, ...]:
         """Return the deliveries of one source."""
@@ -121,6 +124,11 @@ def _open_or_resume(city: City, series: Series, moment: dt.datetime) -> str | No
         observed={str(entry.body["delivery"]): str(entry.body["observed_at"]) for entry in taken},
         stale_sources=stale_sources(city, series, moment),
         rule_set_digest=city.workspace.rule_set_digest(),
+        bases={
+            str(entry.body["delivery"]): int(entry.body["base"])
+            for entry in taken
+            if entry.body.get("base") is not None
+        },
     )
     through |= {entry.subject: entry.sequence for entry in landed}
     _freeze(city, plan, {"through": through, "number": number}, moment)

@@ -31,7 +31,12 @@ class PullOutcome:
 
 
 def pull(
-    city: City, source_name: str, *, place: str | None = None, at: dt.datetime | None = None
+    city: City,
+    source_name: str,
+    *,
+    place: str | None = None,
+    at: dt.datetime | None = None,
+    base: int | None = None,
 ) -> PullOutcome:
     """Land a delivery of a source and note it in the ledger.
 
@@ -45,25 +50,32 @@ def pull(
         Where to pull from instead of the declared place.
     at : datetime, optional
         When the content was so in the world; by default what the source says, else now.
+    base : int, optional
+        The release that the source worked from; by default what its declaration says (``base:``).
 
     Returns
     -------
     PullOutcome
         The same bytes as the source's newest delivery are the same delivery and not new, unless
-        that one was quarantined or returned: it is then landed again for the next cycle.
+        that one was quarantined or returned, or another base is named now: it is then landed again
+        for the next cycle.
 
     Raises
     ------
     SourceUnreachableError
         If the source does not answer.
     DeclarationError
-        If there is no such source or place.
+        If there is no such source, place or release.
     """
+    if base is not None:
+        city.framework.release(base)
     with turn_of(city, f"pull-{source_name}"):
-        return _pull(city, city.workspace.source(source_name), place, at)
+        return _pull(city, city.workspace.source(source_name), place, at, base)
 
 
-def _pull(city: City, source: Source, place: str | None, at: dt.datetime | None) -> PullOutcome:
+def _pull(
+    city: City, source: Source, place: str | None, at: dt.datetime | None, base: int | None
+) -> PullOutcome:
     landed = list(city.ledger.entries(what="landed", subject=source.name))
     kept = [entry for entry in landed if not is_set_aside(city, entry)]
     # what was set aside must come again: go on from what came in
@@ -90,7 +102,8 @@ def _pull(city: City, source: Source, place: str | None, at: dt.datetime | None)
             watermark=pulled.watermark,
         )
     is_same = bool(landed) and landed[-1].body["delivery"] == delivery.id
-    if is_same and landed[-1] in kept:
+    is_rebased = is_same and base is not None and landed[-1].body.get("base") != base
+    if is_same and landed[-1] in kept and not is_rebased:
         return PullOutcome(delivery, is_new=False, reason="the same bytes as the newest delivery")
     city.ledger.append(
         "landed",
@@ -100,9 +113,25 @@ def _pull(city: City, source: Source, place: str | None, at: dt.datetime | None)
             "observed_at": observed_at.astimezone(dt.UTC).isoformat(timespec="seconds"),
             "origin": pulled.origin,
             "watermark": pulled.watermark,
+            "base": _base(city, source, observed_at) if base is None else base,
         },
         who=operator(),
         at=landed_at,
     )
-    reason = "landed again, for it was quarantined or returned" if is_same else ""
+    reason = ""
+    if is_same:
+        why = "another base is named" if is_rebased else "it was quarantined or returned"
+        reason = f"landed again, for {why}"
     return PullOutcome(delivery, is_new=True, reason=reason)
+
+
+def _base(city: City, source: Source, observed_at: dt.datetime) -> int | None:
+    """Return the release that a source worked from by its declaration; None where none is known."""
+    if source.base != "observed":
+        return None
+    numbers = [
+        one.number
+        for one in city.framework.releases()
+        if dt.datetime.fromisoformat(one.created_at) <= observed_at
+    ]
+    return max(numbers, default=None)
