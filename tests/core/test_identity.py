@@ -49,6 +49,20 @@ def test_equal_names_get_lives_in_their_order() -> None:
     ]
 
 
+def test_many_of_one_name_after_many_of_before_ask_a_few_times() -> None:
+    used = {feature_uid("n", "l", "a", life) for life in range(0, 900, 2)}
+    asked = []
+
+    def is_known(uids: Sequence[str]) -> set[str]:
+        asked.append(len(uids))
+        return used.intersection(uids)
+
+    found = mint("n", "l", ["a"] * 1000, is_known)
+    free = [life for life in range(1450) if life % 2 or life >= 900]
+    assert set(found) == {feature_uid("n", "l", "a", life) for life in free}
+    assert len(asked) <= 3
+
+
 def test_nothing_asks_nothing() -> None:
     def fail(_uids: Sequence[str]) -> frozenset[str]:
         raise AssertionError

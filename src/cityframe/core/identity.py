@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 UID_LENGTH = 20
 
+_HASH_BYTES = 15
 _CROCKFORD = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 )
@@ -32,13 +33,7 @@ def feature_uid(node: str, layer: str, feature: str, life: int = 0) -> str:
         All have one length, so none is the beginning of another. Among 10^9 features the chance
         that two share one is below 10^-12.
     """
-    hashed = hashlib.blake2b(digest_size=15, person=b"cityframe.uid.2")
-    for part in (node, layer, feature, str(life)):
-        encoded = part.encode()
-        # the length first, so that no two lists of parts run together to the same bytes
-        hashed.update(len(encoded).to_bytes(4, "little") + encoded)
-    text = base64.b32encode(hashed.digest()).translate(_CROCKFORD)
-    return text[:UID_LENGTH].decode()
+    return _uids(node, layer, [(feature, life)])[0]
 
 
 def mint(
@@ -59,25 +54,46 @@ def mint(
     Returns
     -------
     list of str
-        Each the first life that is free, in the order of the features.
+        In the order of the features; those of one name get its first lives that are free.
     """
-    uids = [feature_uid(node, layer, feature) for feature in features]
-    lives = [0] * len(uids)
-    taken = set(is_known(uids)) if uids else set()
-    while again := _met_before(uids, taken):
-        for place in again:
-            lives[place] += 1
-            uids[place] = feature_uid(node, layer, features[place], lives[place])
-        taken |= set(is_known([uids[place] for place in again]))
+    uids, taken, tried = [""] * len(features), set[str](), dict.fromkeys(features, 0)
+    waiting: Sequence[int] = range(len(features))
+    while waiting:
+        named = []
+        for place in waiting:
+            life = tried[features[place]]
+            named.append((features[place], life))
+            tried[features[place]] = life + 1
+        minted = _uids(node, layer, named)
+        known, again = frozenset(is_known(minted)), []
+        for place, uid in zip(waiting, minted, strict=True):
+            if uid in known or uid in taken:
+                again.append(place)
+            else:
+                taken.add(uid)
+                uids[place] = uid
+        waiting = again
     return uids
 
 
-def _met_before(uids: Sequence[str], taken: Collection[str]) -> list[int]:
-    """Return the places of uids that are taken, or that stand further in front."""
-    seen: set[str] = set()
-    again = []
-    for place, uid in enumerate(uids):
-        if uid in taken or uid in seen:
-            again.append(place)
-        seen.add(uid)
-    return again
+def _uids(node: str, layer: str, named: Iterable[tuple[str, int]]) -> list[str]:
+    """Return the identifiers of names and lives."""
+    begin = _with_length(node) + _with_length(layer)
+    hashed = [
+        hashlib.blake2b(
+            begin + _with_length(feature) + _with_length(str(life)),
+            digest_size=_HASH_BYTES,
+            person=b"cityframe.uid.2",
+        ).digest()
+        for feature, life in named
+    ]
+    # all at once: whole groups of five bytes, so that none runs into the next
+    text = base64.b32encode(b"".join(hashed)).translate(_CROCKFORD).decode()
+    width = _HASH_BYTES * 8 // 5
+    return [text[start : start + UID_LENGTH] for start in range(0, len(text), width)]
+
+
+def _with_length(part: str) -> bytes:
+    # the length first, so that no two lists of parts run together to the same bytes
+    encoded = part.encode()
+    return len(encoded).to_bytes(4, "little") + encoded
