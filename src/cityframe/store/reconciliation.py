@@ -1,13 +1,14 @@
 """What a candidate and its release say of reconciliation: the bridge of names, and provenance."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from cityframe.errors import IntegrityError
@@ -48,8 +49,8 @@ class ReconciliationPlan:
     def evidence(self) -> dict[str, Any]:
         """Counts and digests, for the release's evidence; empty if there is nothing to note."""
         found: dict[str, Any] = {}
-        if self.bridge.evidence:
-            found[BRIDGE_PART] = self.bridge.evidence
+        if of_bridge := self.bridge.evidence:
+            found[BRIDGE_PART] = of_bridge
         if self.provenance.num_rows:
             found[PROVENANCE_PART] = set_evidence(provenance_rows.sealed(self.provenance))
         return {EVIDENCE: found} if found else {}
@@ -107,7 +108,7 @@ def write_reconciliation(
     for layer, part, rows in parts:
         if not rows.num_rows:
             continue
-        _check_uids(framework, layers[layer], part, rows, brought.get(layer, ()))
+        _check_uids(framework, layers[layer], part, rows, brought.get(layer))
         path = folder / f"{layer}.{part}.parquet"
         write_file(path, rows)
         files[path.stem] = file_sha256(path)
@@ -123,7 +124,8 @@ def restored_names(framework: Framework, restores: int) -> dict[str, str]:
 
 def restored_digest(plan: BridgePlan) -> dict[str, str]:
     """Return what `Candidate.reconciliation` has of a roll-back that does this to the bridge."""
-    return {BRIDGE_PART: sha256(canonical(plan.evidence))} if plan.evidence else {}
+    evidence = plan.evidence
+    return {BRIDGE_PART: sha256(canonical(evidence))} if evidence else {}
 
 
 def staged_bridge(folder: Path, names: Iterable[str]) -> dict[str, pa.Table]:
@@ -157,10 +159,11 @@ def _check_uids(
     layer: Layer,
     part: str,
     rows: pa.Table,
-    brought: Sequence[str] | pd.Series,
+    brought: pd.Series | None,
 ) -> None:
-    named = pd.Series(rows.column("uid").unique().drop_null().to_pandas())
-    missing = named[~named.isin(brought)]
+    named = rows.column("uid").unique().drop_null()
+    there = pa.array([] if brought is None else brought, named.type)
+    missing = named.filter(pc.invert(pc.is_in(named, value_set=there))).to_pandas()
     unknown = sorted(set(missing) - framework.known_uids(layer, missing.tolist()))
     if unknown:
         more = f" and {len(unknown) - _EXAMPLES} more" if len(unknown) > _EXAMPLES else ""

@@ -62,7 +62,10 @@ def _stored(
         for rows in result.partitions():
             columns = []
             for field, values in zip(schema, zip(*rows, strict=True), strict=True):
-                column, bad = typed_column([_plain(one) for one in values], field)
+                column, bad = typed_column(
+                    [_plain(one) for one in values] if pa.types.is_binary(field.type) else values,
+                    field,
+                )
                 columns.append(column)
                 if bad.any():
                     damages.append(
