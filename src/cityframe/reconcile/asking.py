@@ -272,12 +272,17 @@ def evidence_json(rows: pd.DataFrame) -> Texts:
 
 def _ids(rows: pd.DataFrame, layer: str, source: str) -> Texts:
     """Return the id of each row's question; the rows of a group share one."""
-    made = {}
-    for group, part in rows.groupby("group", sort=False):
-        attribute = str(part["attribute"].iloc[0]) if "attribute" in part else ""
-        kind = QuestionKind(str(part["kind"].iloc[0]))
-        made[group] = question_id(layer, source, part["subject"], kind, attribute)
-    return rows["group"].map(made).to_numpy(dtype=object)
+    group = pd.factorize(rows["group"])[0]
+    order = np.argsort(group, kind="stable")
+    first = np.flatnonzero(np.diff(group[order], prepend=-1))
+    subjects = np.split(rows["subject"].to_numpy(dtype=object)[order], first[1:])
+    heads = rows.iloc[order[first]]
+    attributes = heads["attribute"] if "attribute" in rows else [""] * len(heads)
+    made = [
+        question_id(layer, source, said, QuestionKind(kind), attribute)
+        for said, kind, attribute in zip(subjects, heads["kind"], attributes, strict=True)
+    ]
+    return np.array(made, dtype=object)[group]
 
 
 def _proposed(asked: pd.DataFrame) -> Texts:
