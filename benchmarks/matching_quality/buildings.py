@@ -80,8 +80,8 @@ def _learned_figures(judged: Judged, surveys: list[tuple[Side, Side]]) -> list[F
     for scorer, rows in held_out(pairs):
         own = pairs[rows]
         regions = set(own["id_existing"].str[:_REGION])
-        near = [tuple(_within(side, regions) for side in survey) for survey in surveys]
-        links = Links(pd.concat([_links(*survey, scorer) for survey in near]))
+        near = [(_within(old, regions), _within(new, regions)) for old, new in surveys]
+        links = Links(pd.concat([_links(old, new, scorer) for old, new in near]))
         linked[rows], question[rows] = links.of(own)
         proposed = own[_KEY].merge(links.table, on=_KEY, how="left")["score"].to_numpy()
         linked[rows] &= np.nan_to_num(proposed) > HALF

@@ -6,7 +6,7 @@ are dealt into `FOLDS` lots, and each lot is scored by a model of the others.
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module, metadata
@@ -25,9 +25,12 @@ from cityframe.errors import CityframeError, DeclarationError
 from cityframe.pipeline.judged_pairs import Judged
 
 FOLDS = 10
-PARAMETERS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 12, "random_state": 0}
-"""Of scikit-learn's HistGradientBoostingClassifier: its defaults but for smaller trees, which
-generalise at least as well from a few thousand pairs; and a fixed seed."""
+PARAMETERS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 12, "max_features": 0.4}
+"""Of scikit-learn's HistGradientBoostingClassifier: small trees on changing features, as there are
+only some thousand pairs."""
+
+SEEDS = (0, 1, 2)
+"""A scorer is the mean of as many models: a single one depends on its seed."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def train(judged: Judged, tolerance: Tolerance, *, digest: str, date: dt.date) -
         "sigma_m": tolerance.sigma_m,
         "library": f"scikit-learn {metadata.version('scikit-learn')}",
         "parameters": PARAMETERS,
+        "seeds": SEEDS,
         "figures_on_other_places": figures,
     }
     return Training(fit(pairs, record), figures)
@@ -82,11 +86,15 @@ def train(judged: Judged, tolerance: Tolerance, *, digest: str, date: dt.date) -
 
 def held_out(pairs: pd.DataFrame) -> Iterator[tuple[TreeScorer, Flags]]:
     """Yield a scorer for each lot of places, trained on the others, and the rows of that lot."""
-    places = pairs["place"].unique()
-    lots = min(FOLDS, len(places))
-    # by their digests: dealt the same whatever the order of the file
-    ranked = sorted(places, key=lambda place: blake2b(str(place).encode()).digest())
-    lot = pairs["place"].map({place: at % lots for at, place in enumerate(ranked)}).to_numpy()
+    size = pairs["place"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    lots = min(FOLDS, len(size))
+    # the largest first, each to the smallest lot: lots of like size, and always the same ones
+    filled = np.zeros(lots, dtype=np.intp)
+    lot_of = {}
+    for place, count in size.items():
+        lot_of[place] = int(filled.argmin())
+        filled[lot_of[place]] += count
+    lot = pairs["place"].map(lot_of).to_numpy()
     for number in range(lots):
         rows: Flags = lot == number
         yield fit(pairs[~rows], {}), rows
@@ -109,12 +117,16 @@ def fit(pairs: pd.DataFrame, record: dict[str, Any]) -> TreeScorer:
         ) from error
     near = pairs[pairs["is_near"]]
     values = near[list(FEATURE_COLUMNS)].to_numpy(dtype=np.float64)
-    model = ensemble.HistGradientBoostingClassifier(**PARAMETERS).fit(
-        values, near["match"].to_numpy()
-    )
-    scorer = _as_data(model, record)
+    models = [
+        ensemble.HistGradientBoostingClassifier(**PARAMETERS, random_state=seed).fit(
+            values, near["match"].to_numpy()
+        )
+        for seed in SEEDS
+    ]
+    scorer = _as_data(models, record)
     # the trees of the library have no public form: what was taken over must say the same
-    if not np.allclose(scorer.score(near), model.predict_proba(values)[:, 1], atol=1e-9):
+    raw = np.mean([model.decision_function(values) for model in models], axis=0)
+    if not np.allclose(scorer.score(near), 1 / (1 + np.exp(-raw)), atol=1e-9):
         raise CityframeError(
             found="the trained trees say something else than scikit-learn's own",
             expected="a version of scikit-learn that keeps its trees as 1.7 does",
@@ -123,27 +135,27 @@ def fit(pairs: pd.DataFrame, record: dict[str, Any]) -> TreeScorer:
     return scorer
 
 
-def _as_data(model: Any, record: dict[str, Any]) -> TreeScorer:
-    """Return the trees of a model as arrays."""
-    trees = [one.nodes for (one,) in model._predictors]
-    root = np.cumsum([0, *map(len, trees)])[:-1].astype(np.intp)
+def _as_data(models: Sequence[Any], record: dict[str, Any]) -> TreeScorer:
+    """Return the mean of models as arrays."""
+    trees = [one.nodes for model in models for (one,) in model._predictors]
+    sizes = np.array([len(nodes) for nodes in trees])
+    root = (np.cumsum(sizes) - sizes).astype(np.intp)
     nodes = np.concatenate(trees)
     is_leaf = nodes["is_leaf"].astype(bool)
-    first = np.repeat(root, [len(one) for one in trees])
-
-    def next_node(name: str) -> Any:
-        return np.where(is_leaf, -1, first + nodes[name].astype(np.intp))
-
+    own_root = np.repeat(root, sizes)
+    left, right = (
+        np.where(is_leaf, -1, own_root + nodes[name].astype(np.intp)) for name in ("left", "right")
+    )
     return TreeScorer(
         FEATURE_COLUMNS,
-        float(np.ravel(model._baseline_prediction)[0]),
+        float(np.mean([np.ravel(model._baseline_prediction)[0] for model in models])),
         Trees(
             root=root,
             feature=np.where(is_leaf, -1, nodes["feature_idx"]).astype(np.intp),
             threshold=np.where(is_leaf, 0.0, nodes["num_threshold"]),
-            left=next_node("left"),
-            right=next_node("right"),
-            value=np.where(is_leaf, nodes["value"], 0.0),
+            left=left,
+            right=right,
+            value=np.where(is_leaf, nodes["value"], 0.0) / len(models),
         ),
         record,
     )

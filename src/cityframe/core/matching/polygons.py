@@ -5,7 +5,8 @@
 2. A pair overlaps if it shares `MIN_OVERLAP` of the smaller polygon and the accuracy of the surveys
    does not explain it: it shares half, or deeper than 2 σd, or the smaller one is itself so
    shallow (up to 3 σd) that more can't be asked.
-3. Competition: a pair is dropped if either polygon shares more ground with another one.
+3. Competition: a pair is dropped if both polygons share more ground with others; where it is a
+   near tie (`TIE`) the pair is a question.
 4. Touching blocks as one: a polygon too shallow to be told by overlap (up to 3 σd deep), still
    without counterpart, goes with the counterpart of what it touches on its own side.
 
@@ -18,7 +19,7 @@ import pandas as pd
 import shapely
 
 from cityframe.core.agreement import Tolerance
-from cityframe.core.displacement import Flags, Geometries, Numbers
+from cityframe.core.displacement import Geometries, Numbers
 from cityframe.core.matching.correspondence import Correspondence
 from cityframe.core.matching.evidence import NO_EVIDENCE, Evidence
 from cityframe.core.matching.learned import Scorer
@@ -32,7 +33,7 @@ from cityframe.core.matching.shape_evidence import (
     near_pairs,
     overlaps,
 )
-from cityframe.core.matching.vetoes import contradicts
+from cityframe.core.matching.vetoes import Statements
 
 HALF = 0.5
 """A pair that shares half of the smaller polygon is one, whatever the accuracy; a scorer's pair is
@@ -41,12 +42,15 @@ one from this probability on."""
 SURE_OVERLAP = 0.2
 """An overlap of less than a fifth of the smaller polygon is a question."""
 
+TIE = 0.9
+"""What shares this much of the ground that the best rival shares is nearly as good."""
+
 TOUCHING_M = 0.1
 """Polygons of one side that lie no further apart touch: what a snap would close. Up to
 `NEARLY_TOUCHING_M` they may be meant to: a question."""
 
-UNSURE_BAND = 0.3
-"""A scorer's probability as near as this to `HALF` is a question."""
+UNSURE_BAND = 0.35
+"""A scorer's probability as near as this to `HALF` is a question: from 0.15 to 0.85."""
 
 _LINK = ["before", "after", "score", "margin", "is_sure"]
 
@@ -83,7 +87,9 @@ def match_polygons(
         ``score`` is the share of the smaller polygon that is common ground, of an attached polygon
         half the score of the link that it goes with, or the scorer's probability.
     """
-    old, new, table = _measured(before, after, tolerance, evidence, reach_m)
+    # the rules ask how deep an overlap is of those only that share less than half
+    depth_below = HALF if scorer is None else np.inf
+    old, new, table = _measured(before, after, tolerance, evidence, reach_m, depth_below)
     if scorer is None:
         links = _overlap_links(old, new, table, tolerance)
         attached = _attached_links(old, new, table, links, tolerance)
@@ -117,20 +123,22 @@ def _measured(
     tolerance: Tolerance,
     evidence: Evidence,
     reach_m: float | None,
+    depth_below: float = np.inf,
 ) -> tuple[Polygons, Polygons, pd.DataFrame]:
     """Return the sides, their local shift undone, and the overlap of the pairs within reach."""
     reach = tolerance.limit_m if reach_m is None else reach_m
     old, new = Polygons.of(before), Polygons.of(after)
     first, second = near_pairs(old, new, reach)
     if evidence.exact is not None:
-        allowed = ~contradicts(evidence.exact, old.position[first], new.position[second])
+        stated = Statements.of(*evidence.exact)
+        allowed = ~stated.contradict(old.position[first], new.position[second])
         first, second = first[allowed], second[allowed]
     pairs = first, second
     shift = local_shift(old.geometry, new.geometry, pairs, reach)
     # half of it on each side: neither is the true one
     old = old.at(moved(old.geometry, shift[0] / 2))
     new = new.at(moved(new.geometry, -shift[1] / 2))
-    return old, new, overlaps(old, new, pairs)
+    return old, new, overlaps(old, new, pairs, depth_below=depth_below)
 
 
 def _overlap_links(
@@ -143,8 +151,9 @@ def _overlap_links(
         | (found["overlap_depth_m"] > tolerance.rms_m)
         | (shallower <= tolerance.limit_m)
     ]
-    is_best = _is_best(found)
-    links, dropped = found[is_best], found[~is_best]
+    standing = _standing(found)
+    links, dropped = found[standing >= TIE], found[standing < TIE]
+    is_best = standing[standing >= TIE] >= 1
     rival = np.fmax(*(_best_share(dropped, links, end) for end in ("before", "after")))
     share = links["share"].to_numpy()
     return pd.DataFrame(
@@ -153,7 +162,7 @@ def _overlap_links(
             "after": links["after"],
             "score": share,
             "margin": np.maximum(share - np.fmax(rival, MIN_OVERLAP), 0.0),
-            "is_sure": share >= SURE_OVERLAP,
+            "is_sure": (share >= SURE_OVERLAP) & is_best,
         }
     )
 
@@ -198,18 +207,22 @@ def _attached_links(
 
 def _scored_links(table: pd.DataFrame, probability: Numbers) -> pd.DataFrame:
     found = table.assign(score=probability)[probability > HALF - UNSURE_BAND]
-    found = found[_is_best(found) | (found["overlap_m2"] == 0)]
+    standing = np.where(found["share"] < MIN_OVERLAP, 1.0, _standing(found))
     margin = (found["score"] - HALF).abs()
-    return found.assign(margin=margin, is_sure=margin > UNSURE_BAND)[_LINK]
+    is_sure = (margin > UNSURE_BAND) & (standing >= 1)
+    return found.assign(margin=margin, is_sure=is_sure)[standing >= TIE][_LINK]
 
 
-def _is_best(pairs: pd.DataFrame) -> Flags:
-    """Tell which pairs share the most ground of all pairs of one of their ends."""
+def _standing(pairs: pd.DataFrame) -> Numbers:
+    """Return the ground that a pair shares over the most that a pair of one of its ends shares.
+
+    Of its two ends the one where it stands better counts: 1 for the best of either.
+    """
     first, second = (
         pairs.groupby(end)["overlap_m2"].transform("max") for end in ("before", "after")
     )
-    flags: Flags = (pairs["overlap_m2"] >= np.minimum(first, second)).to_numpy()
-    return flags
+    standing: Numbers = (pairs["overlap_m2"] / np.minimum(first, second)).to_numpy()
+    return standing
 
 
 def _best_share(among: pd.DataFrame, of: pd.DataFrame, end: str) -> Numbers:
