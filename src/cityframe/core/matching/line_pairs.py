@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from scipy.spatial import cKDTree
 
-from cityframe.core.displacement import Geometries, Numbers, Positions
+from cityframe.core.displacement import Flags, Geometries, Numbers, Positions
 from cityframe.core.matching.line_samples import LineSamples
 
 NEIGHBOURS = 16
@@ -44,6 +44,10 @@ class Companions:
     other: Positions
     length_m: Numbers
     distance_m: Numbers
+
+    def only(self, kept: Flags) -> "Companions":
+        """Return the rows that are flagged."""
+        return Companions(*(value[kept] for value in vars(self).values()))
 
 
 @dataclass(frozen=True)

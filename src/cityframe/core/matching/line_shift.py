@@ -77,12 +77,14 @@ def aligned(before: Geometries, after: Geometries, reach_m: float) -> tuple[Geom
     """
     for nth in range(ROUNDS):
         old, new = (sample_lines(side, reach_m) for side in (before, after))
-        offsets = (_offsets(old, new, reach_m, 1.0), _offsets(new, old, reach_m, -1.0))
-        middle, normal, offset = (np.concatenate(parts) for parts in zip(*offsets, strict=True))
-        if not len(offset):
+        cell_m, scale_m = CELLS_PER_REACH * reach_m, reach_m / 2**nth
+        field = _field(
+            _equations(_offsets(old, new, reach_m, 1.0), scale_m, cell_m),
+            _equations(_offsets(new, old, reach_m, -1.0), scale_m, cell_m),
+            cell_m,
+        )
+        if not len(field.node):
             break
-        weight = 1 / (1 + (offset / (reach_m / 2**nth)) ** 2) ** 2
-        field = _field(middle, normal, offset, weight, CELLS_PER_REACH * reach_m)
         before, after = _moved(before, field, 0.5), _moved(after, field, -0.5)
         if np.hypot(*field.shift_m.T).max() <= SETTLED * reach_m:
             break
@@ -92,7 +94,9 @@ def aligned(before: Geometries, after: Geometries, reach_m: float) -> tuple[Geom
 def _offsets(
     samples: LineSamples, others: LineSamples, reach_m: float, sign: float
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Return middle, normal, and offset along the normal, of the samples that have a partner.
+    """Return middle, normal, and offset along it, of the samples and the two nearest to each.
+
+    Two, so that between two lines on either side nothing is decided here.
 
     The offset is that of the after side against the before side if ``sign`` is 1 for samples
     before, -1 for samples after.
@@ -100,36 +104,51 @@ def _offsets(
     if not len(samples.xy) or not len(others.xy):
         return np.empty((0, 2)), np.empty((0, 2)), np.empty(0)
     here, there = (side.placed(reach_m * DIRECTION_WEIGHT) for side in (samples, others))
-    distance, near = cKDTree(there).query(here, distance_upper_bound=np.sqrt(2) * reach_m)
-    has_one = np.isfinite(distance)
-    own, partner = samples.xy[has_one], others.xy[near[has_one]]
-    cosine, sine = samples.double_angle[has_one].T
+    # the nearest sample may lie half the reach further along its line
+    bound = reach_m * np.sqrt(1 + 1 / 4)
+    distance, near = cKDTree(there).query(here, k=2, distance_upper_bound=bound)
+    sample, nth = np.nonzero(np.isfinite(distance))
+    own, partner = samples.xy[sample], others.xy[near[sample, nth]]
+    cosine, sine = samples.double_angle[sample].T
     angle = np.arctan2(sine, cosine) / 2
     normal = np.column_stack([-np.sin(angle), np.cos(angle)])
-    return (own + partner) / 2, normal, sign * ((partner - own) * normal).sum(axis=1)
+    offset = sign * ((partner - own) * normal).sum(axis=1)
+    return (own + partner) / 2, normal, offset
 
 
-def _field(
-    middle: Numbers, normal: Numbers, offset: Numbers, weight: Numbers, cell_m: float
-) -> ShiftField:
-    """Solve the normal equations of least squares at each node."""
+def _equations(
+    offsets: tuple[Numbers, Numbers, Numbers], scale_m: float, cell_m: float
+) -> tuple[_Nodes, Numbers]:
+    """Return the nodes, and the five sums of the normal equations at each (5 × nodes)."""
+    middle, (a, b), offset = offsets[0], offsets[1].T, offsets[2]
+    weight = 1 / (1 + (offset / scale_m) ** 2) ** 2
     cell, shares = _weights(middle, cell_m)
     number, known = pd.factorize(_code(cell))
     first = np.flatnonzero(~pd.Series(number).duplicated().to_numpy())
-    (a, b), of_sample = normal.T, np.zeros((5, len(offset)))
-    of_sample[:] = a * a, a * b, b * b, a * offset, b * offset
+    terms = (a * a, a * b, b * b, a * offset, b * offset)
     codes, sums = [], []
     for corner, share in zip(_CORNERS, shares, strict=True):
         codes.append(_code(cell[first] + corner))
-        each = share * weight
-        sums.append([np.bincount(number, each * term, len(known)) for term in of_sample])
-    node, back = np.unique(np.concatenate(codes), return_inverse=True)
-    aa, ab, bb, ao, bo = (
-        np.bincount(back, term, len(node)) for term in np.concatenate(sums, axis=1)
-    )
+        sums.append([np.bincount(number, share * weight * term, len(known)) for term in terms])
+    return _summed(np.concatenate(codes), np.concatenate(sums, axis=1))
+
+
+def _field(one: tuple[_Nodes, Numbers], other: tuple[_Nodes, Numbers], cell_m: float) -> ShiftField:
+    """Solve the equations of both sides together.
+
+    They are summed side by side first, and then the two: so the sum is the same to the last bit
+    when the sides are exchanged, and ties fall the same way.
+    """
+    code, sums = np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]], axis=1)
+    node, (aa, ab, bb, ao, bo) = _summed(code, sums)
     matrix = np.stack([aa + _STIFFNESS, ab, ab, bb + _STIFFNESS], axis=1).reshape(-1, 2, 2)
     right = np.stack([ao, bo], axis=1)[:, :, None]
     return ShiftField(cell_m, node, np.linalg.solve(matrix, right)[:, :, 0].astype(np.float64))
+
+
+def _summed(code: _Nodes, sums: Numbers) -> tuple[_Nodes, Numbers]:
+    node, back = np.unique(code, return_inverse=True)
+    return node, np.array([np.bincount(back, row, len(node)) for row in sums], dtype=np.float64)
 
 
 def _moved(lines: Geometries, field: ShiftField, share: float) -> Geometries:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from cityframe.core.agreement import Tolerance
-from cityframe.core.displacement import Geometries, Numbers, Positions
+from cityframe.core.displacement import Flags, Geometries, Numbers, Positions
 from cityframe.core.matching.correspondence import Correspondence
 from cityframe.core.matching.evidence import NO_EVIDENCE, Evidence
 from cityframe.core.matching.line_nodes import Ends, neighbour_support
@@ -90,16 +90,20 @@ def match_lines(
 
 
 @dataclass(frozen=True)
+class _Entries:
+    """The lines along one side's samples: of each row the pair of lines, and what it costs."""
+
+    companions: Companions
+    pair: Positions
+    cost_m: Numbers
+
+
+@dataclass(frozen=True)
 class _Contest:
-    """Both sides' samples with the lines along them, and the pairs of lines that occur.
+    """Both sides' entries; of each pair of lines their positions and the length of the shorter."""
 
-    ``cost_m`` and ``pair`` belong to the rows of ``companions``, of the before and the after side;
-    ``before``, ``after`` and ``shorter_m`` (length of the shorter line) to the pairs.
-    """
-
-    companions: tuple[Companions, Companions]
-    cost_m: tuple[Numbers, Numbers]
-    pair: tuple[Positions, Positions]
+    here: _Entries
+    there: _Entries
     before: Positions
     after: Positions
     shorter_m: Numbers
@@ -117,25 +121,24 @@ def _contest(compared: tuple[Geometries, Geometries], evidence: Evidence, reach:
     codes = here.own * width + here.other, there.other * width + there.own
     known, row = np.unique(np.concatenate(codes), return_inverse=True)
     before, after = np.divmod(known, width)
-    against = _contradiction(evidence, before, after)
-    pair = row[: len(codes[0])], row[len(codes[0]) :]
-    cost = tuple(
-        found.distance_m + against[at] * reach
-        for found, at in zip((here, there), pair, strict=True)
+    may_be = np.ones(len(known), dtype=bool)
+    if evidence.exact is not None:
+        may_be = ~Statements.of(*evidence.exact).contradict(before, after)
+    unlike = np.zeros(len(known))
+    if evidence.names is not None:
+        unlike = np.nan_to_num(1 - name_similarity(*evidence.names, before, after))
+    entries = tuple(
+        _entries(found, pair, may_be, unlike * CONTRADICTION * reach)
+        for found, pair in zip((here, there), np.split(row, [len(codes[0])]), strict=True)
     )
     shorter = np.minimum(lengths[0][before], lengths[1][after])
-    return _Contest((here, there), (cost[0], cost[1]), pair, before, after, shorter)
+    return _Contest(entries[0], entries[1], before, after, shorter)
 
 
-def _contradiction(evidence: Evidence, before: Positions, after: Positions) -> Numbers:
-    """Return what names and vetoes cost each pair, in reaches."""
-    against = np.zeros(len(before))
-    if evidence.names is not None:
-        alike = name_similarity(*evidence.names, before, after)
-        against += CONTRADICTION * np.nan_to_num(1 - alike)
-    if evidence.exact is not None:
-        against[Statements.of(*evidence.exact).contradict(before, after)] = np.inf
-    return against
+def _entries(found: Companions, pair: Positions, may_be: Flags, penalty: Numbers) -> _Entries:
+    kept = found.only(may_be[pair])
+    pair = pair[may_be[pair]]
+    return _Entries(kept, pair, kept.distance_m + penalty[pair])
 
 
 def _round(
@@ -144,14 +147,14 @@ def _round(
     penalty = (1 - support) * CONTRADICTION * reach
     here, there = (
         compete(
-            found,
-            cost + penalty[pair],
-            pair,
-            len(contest.before),
+            side.companions,
+            side.cost_m + penalty[side.pair],
+            side.pair,
+            len(support),
             reach_m=reach,
             sigma_m=tolerance.sigma_m,
         )
-        for found, cost, pair in zip(contest.companions, contest.cost_m, contest.pair, strict=True)
+        for side in (contest.here, contest.there)
     )
     return here, there
 

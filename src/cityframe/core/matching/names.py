@@ -19,6 +19,7 @@ MISSPELT = 0.75
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]+")
+_HAN_GAP = rf"(?<=[{_HAN}]) (?=[{_HAN}])"
 _HAN_PAIR = re.compile(rf"(?=([{_HAN}]{{2}}))")
 
 
@@ -90,7 +91,8 @@ class Names:
         shared = 2 * (common @ self.weight)
         rests = [_joined(side - common, self.vocabulary) for side in sides]
         spelling = process.cpdist(*rests, scorer=fuzz.ratio, dtype=np.float64) / 100
-        spelling[(spelling < MISSPELT) | (_digits(rests[0]) != _digits(rests[1]))] = 0.0
+        is_other_word = (spelling < MISSPELT) | (rests[0] == "")
+        spelling[is_other_word | (_digits(rests[0]) != _digits(rests[1]))] = 0.0
         similarity: Numbers = (shared + spelling * (union - shared)) / union
         return similarity
 
@@ -116,9 +118,10 @@ def name_similarity(
 
 
 def normal_form(text: pd.Series) -> pd.Series:
-    """Return text in NFKC, without case, its punctuation as single spaces; null for blank."""
+    """Return text in NFKC, without case or punctuation, words a space apart; null for blank."""
     plain = text.astype("str").str.normalize("NFKC").str.casefold()
     plain = plain.str.replace(r"[\W_]+", " ", regex=True).str.strip()
+    plain = plain.str.replace(_HAN_GAP, "", regex=True)
     return plain.mask(plain == "")
 
 

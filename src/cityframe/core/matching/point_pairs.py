@@ -39,9 +39,11 @@ class NearPairs:
 
 
 def places(geometry: Geometries) -> Numbers:
-    """Return where geometries are, n × 2: points themselves, others their centroids."""
-    points = np.asarray(shapely.centroid(geometry), dtype=object)
-    return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
+    """Return where geometries are, n × 2: points themselves, others their centroids; else NaN."""
+    xy = np.full((len(geometry), 2), np.nan)
+    placed = np.flatnonzero(~shapely.is_missing(geometry) & ~shapely.is_empty(geometry))
+    xy[placed] = shapely.get_coordinates(shapely.centroid(geometry[placed]))
+    return xy
 
 
 def near_pairs(
