@@ -1,7 +1,9 @@
 """The bridge of the sources' names: what holds, from when until when, and what ends it."""
 
 import datetime as dt
+import hashlib
 import json
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -259,6 +261,23 @@ def test_a_staged_bridge_is_gone_when_the_cycle_is_staged_again(
     assert first.digest != again.digest
     assert not (again.folder / "buildings.bridge.parquet").exists()
     assert json.loads((again.folder / "candidate.json").read_text()).get("reconciliation") is None
+
+
+def test_the_evidence_is_over_the_rows_as_the_specification_says(
+    framework: Framework, make: Make
+) -> None:
+    made = make(FIRST, NAMED[:2])
+
+    def text(value: str) -> bytes:
+        return struct.pack("<I", len(value.encode())) + value.encode()
+
+    seals = []
+    for source, source_id, uid in NAMED[:2]:
+        texts = b"".join(text(one) for one in ("buildings", source, source_id, str(uid), "id"))
+        numbers = struct.pack("<d", 0.75) + bytes.fromhex("000000000000f87f") + struct.pack("<q", 1)
+        seals.append(hashlib.blake2b(texts + numbers, digest_size=16).digest())
+    digest = hashlib.blake2b(b"".join(sorted(seals)), digest_size=32).hexdigest()
+    assert made.evidence["reconciliation"] == {"bridge": {"opened": {"count": 2, "digest": digest}}}
 
 
 @pytest.mark.parametrize("framework", ["geopackage"], indirect=True)

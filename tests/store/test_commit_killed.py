@@ -22,7 +22,15 @@ from cityframe.core.digest import layer_digest, layer_sum, row_digests_of
 from cityframe.model.layer import Layer
 from cityframe.store.candidate import write_candidate
 from cityframe.store.framework import Framework
-from cityframe.store.tables import DUE, LINEAGE, RELEASE, RELEASE_LAYER, history_table
+from cityframe.store.tables import (
+    BRIDGE,
+    DUE,
+    LINEAGE,
+    PROVENANCE,
+    RELEASE,
+    RELEASE_LAYER,
+    history_table,
+)
 
 Changes = Callable[..., gpd.GeoDataFrame]
 KILLS = 100
@@ -66,7 +74,11 @@ class Committer:
             layers = {"buildings": self.layer}
             changes = {"buildings": self.some_changes(number)}
         valid_at = EPOCH + dt.timedelta(days=number)
-        write_candidate(candidate, self.framework, changes, layers, valid_at=valid_at)
+        notes = {name: self.notes(frame) for name, frame in changes.items()}
+        write_candidate(
+            candidate, self.framework, changes, layers, valid_at=valid_at,
+            bridge=notes, provenance=notes,
+        )  # fmt: skip
         path = self.folder / f"contracts{number}.json"
         path.write_text(json.dumps([asdict(one) for one in {**contracts, **layers}.values()]))
         is_file = self.framework.label.endswith(".gpkg")
@@ -77,6 +89,18 @@ class Committer:
             "contracts": str(path),
             "cycle": f"cycle-{number}",
         }
+
+    def notes(self, changes: gpd.GeoDataFrame) -> pd.DataFrame:
+        """Name each new feature, and say where it comes from."""
+        new = changes[changes["change"] == "new"]
+        return pd.DataFrame(
+            {
+                "uid": new["uid"], "source": "survey", "source_id": new["uid"],
+                "matched_by": "new", "score": 1.0, "margin": None, "attribute": "",
+                "delivery": "survey.0", "record": 1, "rule": "new", "decided_by": None,
+                "losers": None,
+            }
+        )  # fmt: skip
 
     def first_rows(self, number: int) -> gpd.GeoDataFrame:
         changes = self.make_changes([(f"r{number}-{n:05d}", "new", 20 * n, 1) for n in range(ROWS)])
@@ -138,7 +162,7 @@ def tallies(framework: Framework) -> dict[str, int]:
     histories = [history_table(layer) for layer in framework.contracts().values()]
     counts = [
         sa.select(sa.literal(table.name), sa.func.count()).select_from(table)
-        for table in [*histories, RELEASE, RELEASE_LAYER, DUE, LINEAGE]
+        for table in [*histories, RELEASE, RELEASE_LAYER, DUE, LINEAGE, BRIDGE, PROVENANCE]
     ]
     with framework.home.engine.connect() as connection:
         rows = connection.execute(sa.union_all(*counts)).all()
@@ -172,7 +196,7 @@ def assert_nothing_doubled(framework: Framework) -> None:
             ).having(sa.func.count() > 1)  # fmt: skip
             assert connection.execute(doubled).all() == []
     with framework.home.engine.connect() as connection:
-        for table in (DUE, LINEAGE):
+        for table in (DUE, LINEAGE, BRIDGE, PROVENANCE):
             columns = [column for column in table.columns if column.name != "id"]
             doubled = sa.select(*columns).group_by(*columns).having(sa.func.count() > 1)
             assert connection.execute(doubled).all() == []
@@ -275,6 +299,8 @@ def test_a_database_without_room_refuses_the_commit_and_the_next_run_completes_i
             ("UPDATE", "buildings_history", "NEW.fid % 97 = 0"),
             ("INSERT", "cf_due", "NEW.id % 5 = 0"),
             ("INSERT", "cf_lineage", "NEW.id % 7 = 0"),
+            ("INSERT", "cf_bridge", "NEW.id % 89 = 0"),
+            ("INSERT", "cf_provenance", "NEW.id % 89 = 0"),
         ):
             task = committer.stage()
             before = tallies(framework)

@@ -286,3 +286,14 @@ def test_ogrinfo_opens_the_store_without_a_complaint(framework: Framework, relea
     assert "Layer name: buildings\n" in done.stdout
     assert "Feature Count: 3" in done.stdout
     assert "CGCS2000" in done.stdout
+
+
+def test_uids_that_the_framework_ever_knew(
+    framework: Framework, release: Callable[..., Release], buildings: Layer, register: Layer
+) -> None:
+    assert framework.known_uids(buildings, ["u1"]) == frozenset()
+    release([("u1", "new", 0, 1), ("u2", "new", 20, 2)])
+    release([("u1", "removed", 0, 1)], valid_from="2020-02-01")
+    assert framework.known_uids(buildings, ["u1", "u2", "u3"]) == {"u1", "u2"}
+    assert framework.known_uids(buildings, []) == frozenset()
+    assert framework.known_uids(register, ["u1"]) == frozenset()

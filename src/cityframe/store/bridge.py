@@ -110,8 +110,6 @@ def plan_bridge(
         The release to be.
     """
     told = list(events)
-    if not framework.exists:
-        removed = {}
     parts = [
         _plan_layer(framework, name, said.get(name), removed.get(name, ()), told, number)
         for name in sorted({*said, *removed})
