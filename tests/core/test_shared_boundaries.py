@@ -21,7 +21,7 @@ def polygon(*corners: tuple[float, float]) -> shapely.Polygon:
 def follow(
     before: shapely.Geometry, after: shapely.Geometry, neighbours: Sequence[shapely.Geometry]
 ) -> list[shapely.Geometry | None]:
-    course = course_of(before, after, shapely.get_coordinates(list(neighbours)), LIMITS)
+    course = course_of(before, after, np.array(neighbours, dtype=object), LIMITS)
     return [followed(neighbour, [course]) for neighbour in neighbours]
 
 
@@ -79,6 +79,24 @@ def test_the_boundary_of_two_neighbours_is_drawn_out_to_the_new_one() -> None:
         new_low, new_high = follow(WEST, after, [low, high])
         assert same(new_low, polygon((x, 0), (20, 0), (20, 4), (x, y)))
         assert same(new_high, polygon((x, y), (20, 4), (20, 10), (x, 10)))
+
+
+def test_a_leg_that_another_parcel_ends_on_turns_about_that_corner_for_both() -> None:
+    # the boundary of north and north-east has a corner of a third parcel half way up
+    low, high = square(10, 10, height=5), square(10, 15, height=5)
+    after = polygon((0, 0), (10, 0), (11, 12), (0, 10))
+    north, new_low, new_high = follow(WEST, after, [NORTH, low, high])
+    assert same(north, polygon((0, 10), (11, 12), (10, 15), (10, 20), (0, 20)))
+    assert same(new_low, polygon((11, 12), (20, 10), (20, 15), (10, 15)))
+    assert same(new_high, high)
+
+
+def test_a_boundary_that_draws_back_from_a_crossing_is_one_new_edge() -> None:
+    cut = polygon((0, 0), (10, 0), (0, 10))
+    east, north, north_east = follow(WEST, cut, [EAST, NORTH, NORTH_EAST])
+    assert same(east, polygon((10, 0), (20, 0), (20, 10), (10, 10), (5, 5)))
+    assert same(north, polygon((0, 10), (5, 5), (10, 10), (10, 20), (0, 20)))
+    assert same(north_east, NORTH_EAST)
 
 
 def test_a_longer_edge_of_the_neighbour_follows_where_it_is_shared() -> None:
@@ -151,8 +169,9 @@ def test_what_shares_nothing_that_moved_stays() -> None:
 def test_two_changed_parcels_move_one_neighbour() -> None:
     above = square(0, 10)
     long_east = square(10, 0, height=20)
-    low = course_of(WEST, square(0, 0, width=12), shapely.get_coordinates([long_east]), LIMITS)
-    high = course_of(above, square(0, 10, width=12), shapely.get_coordinates([long_east]), LIMITS)
+    around = np.array([long_east], dtype=object)
+    low = course_of(WEST, square(0, 0, width=12), around, LIMITS)
+    high = course_of(above, square(0, 10, width=12), around, LIMITS)
     assert same(followed(long_east, [low, high]), square(12, 0, width=8, height=20))
 
 
@@ -176,7 +195,7 @@ def test_random_moves_of_a_boundary_leave_neither_gap_nor_overlap() -> None:
 def test_pairs_are_those_that_touch() -> None:
     changed, other = neighbour_pairs(
         np.array([WEST, square(50, 50)], dtype=object),
-        np.array([NORTH_EAST, square(90, 90), EAST], dtype=object),
+        shapely.STRtree([NORTH_EAST, square(90, 90), EAST]),
     )
     assert (changed.tolist(), other.tolist()) == ([0, 0], [0, 2])
 

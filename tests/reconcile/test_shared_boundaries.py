@@ -1,9 +1,12 @@
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from cityframe.core.agreement import Tolerance
 from cityframe.core.frames import with_column_types
@@ -212,3 +215,69 @@ def test_the_last_mover_says_from_when(polygons: Any) -> None:
     assert after["valid_from"].iloc[2] == times[1]
     assert after.geometry.iloc[2].equals(shapely.box(12, 0, 20, 20))
     assert findings.empty
+
+
+def partition(random: np.random.Generator) -> list[shapely.Geometry]:
+    """Return parcels that fill a square, two of them as one, another one cut across."""
+    corners = np.stack(np.meshgrid(*[np.arange(5) * 10.0] * 2), axis=-1)
+    corners[1:-1, 1:-1] += random.uniform(-2, 2, (3, 3, 2))
+    corners = np.round(corners, 3)
+    rings = np.stack(
+        [corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], axis=2
+    )
+    parcels = list(np.asarray(shapely.polygons(rings.reshape(16, 4, 2)), dtype=object))
+    row = int(random.integers(4)) * 4
+    parcels[row : row + 2] = [shapely.union(*parcels[row : row + 2])]
+    at = int(random.integers(len(parcels)))
+    middle, angle = shapely.get_coordinates(shapely.centroid(parcels[at]))[0], random.uniform(0, 3)
+    step = 50 * np.array([np.cos(angle), np.sin(angle)])
+    half = polygon_left_of(middle - step, middle + step)
+    sides = shapely.intersection(parcels[at], half), shapely.difference(parcels[at], half)
+    parcels[at : at + 1] = shapely.set_precision(list(sides), 0.001)
+    return parcels
+
+
+def polygon_left_of(start: Any, stop: Any) -> shapely.Geometry:
+    across = np.array([start[1] - stop[1], stop[0] - start[0]])
+    return shapely.Polygon([start, stop, stop + across, start + across])
+
+
+def another(random: np.random.Generator, parcel: shapely.Geometry) -> shapely.Geometry:
+    """Return a parcel with a corner or a side elsewhere, one more or fewer, or moved whole."""
+    ring = shapely.get_coordinates(parcel)[:-1]
+    at, shift = int(random.integers(len(ring))), random.uniform(-2, 2, 2)
+    how = random.integers(5)
+    if how == 0:
+        ring[[at, at - 1][: int(random.integers(1, 3))]] += shift
+    elif how == 1:
+        ring = np.insert(ring, at, (ring[at] + ring[at - 1]) / 2 + shift, axis=0)
+    elif how == 2:
+        ring = np.delete(ring, at, axis=0) if len(ring) > 3 else ring + shift
+    elif how == 3:
+        ring += shift
+    else:
+        ring += random.normal(0, 0.1, ring.shape)
+        ring[at] += shift
+    return shapely.Polygon(np.round(ring, 3))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 2))
+def test_no_boundary_is_torn_without_a_finding(polygons: Any, seed: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    before = partition(random)
+    inner = np.flatnonzero(shapely.covered_by(before, shapely.box(1, 1, 39, 39)))
+    chosen = random.choice(inner, count, replace=False).tolist()
+    after = [another(random, before[at]) for at in chosen]
+    assume(all(map(shapely.is_valid, after)))
+    current = polygons.current(
+        *[{"uid": f"U{at:02}", "code": f"u{at:02}", "at": one.wkt} for at, one in enumerate(before)]
+    )
+    rows = [(f"U{at:02}", "reshaped", one.wkt) for at, one in zip(chosen, after, strict=True)]
+    result, findings, _ = follow(polygons, current, changes(polygons, *rows))
+    state = compose(current, result).all_rows().geometry
+    assert state.is_valid.all()
+    block = shapely.union_all(state.to_numpy())
+    overlap = state.area.sum() - block.area
+    gap = shapely.area(shapely.difference(shapely.union_all(before), block))
+    assert len(findings) or (overlap < 0.05 and gap < 0.05)

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from scipy.spatial import cKDTree
 
-from cityframe.core.displacement import Flags, Numbers, Positions
+from cityframe.core.displacement import Flags, Geometries, Numbers, Positions
 
 Key = tuple[int, int]
 """A vertex on the precision grid."""
@@ -57,12 +57,18 @@ class Course:
         Counterpart of each vertex before, neighbours' vertices on its edges included.
     edges : dict
         Edges before, as their two vertices in the rings' direction, with the ring after.
+    junctions : ndarray, k × 2
+        The vertices of the neighbours.
+    legs : dict
+        Of each vertex before, the other ends of the edges there that are not the polygon's.
     """
 
     before: shapely.Geometry
     after: shapely.Geometry
     limits: Limits
     rings: list[Numbers]
+    junctions: Numbers
+    legs: dict[Key, set[Key]] = field(default_factory=dict)
     places: dict[Key, Place] = field(default_factory=dict)
     edges: dict[tuple[Key, Key], int] = field(default_factory=dict)
 
@@ -94,7 +100,7 @@ class Course:
 
 
 def course_of(
-    before: shapely.Geometry, after: shapely.Geometry, junctions: Numbers, limits: Limits
+    before: shapely.Geometry, after: shapely.Geometry, neighbours: Geometries, limits: Limits
 ) -> Course:
     """Pair the boundary of a polygon before with that after.
 
@@ -102,8 +108,8 @@ def course_of(
     ----------
     before, after : Polygon or MultiPolygon
         Valid, in a projected CRS in metres.
-    junctions : ndarray, k × 2
-        Vertices of its neighbours; those that lie on its edges become vertices of it.
+    neighbours : ndarray of Polygon or MultiPolygon
+        What touches it before; those of their vertices that lie on its edges become its own.
 
     Returns
     -------
@@ -112,7 +118,8 @@ def course_of(
     """
     has_z = bool(shapely.has_z(after))
     old, new = rings_of(before, has_z=has_z), rings_of(after, has_z=has_z)
-    course = Course(before, after, limits, new)
+    junctions = shapely.get_coordinates(neighbours)
+    course = Course(before, after, limits, new, junctions)
     for ring, other in _counterpart_rings(old, new, limits).items():
         vertices = old[ring]
         found = _counterparts(vertices[:, :2], new[other][:, :2], limits)
@@ -126,7 +133,20 @@ def course_of(
         for key, at, is_vertex in zip(keys, position, has_own, strict=True):
             course.places[key] = Place(other, float(at), bool(is_vertex))
         course.edges.update(dict.fromkeys(zip(keys, keys[1:] + keys[:1], strict=True), other))
+    corners = np.concatenate([junctions, shapely.get_coordinates(before)])
+    for neighbour in neighbours:
+        for line in rings_of(neighbour, has_z=False):
+            _add_legs(course, limits.keys(noded_ring(line, corners, limits)[0]))
     return course
+
+
+def _add_legs(course: Course, keys: list[Key]) -> None:
+    for edge in zip(keys, keys[1:] + keys[:1], strict=True):
+        if edge in course.edges or edge[::-1] in course.edges:
+            continue
+        for key, other in (edge, edge[::-1]):
+            if key in course.places:
+                course.legs.setdefault(key, set()).add(other)
 
 
 def rings_of(polygon: shapely.Geometry, *, has_z: bool) -> list[Numbers]:

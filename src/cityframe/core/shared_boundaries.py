@@ -11,8 +11,9 @@ has a counterpart further away, apart    the counterpart: a corner of several po
 from both boundaries
 slid along one of the boundaries, or     the first point of the new boundary on the leg, drawn
 has no vertex for a counterpart          out or cut short: the leg keeps its direction
-the same, but the leg does not get       itself and the counterpart: the boundary before stays
-there, and it slid along that before     between them
+the same, but the new boundary drew      itself and the counterpart: one new edge between them is
+back from several legs, or from one      the boundary of those on its two sides
+that does not get there
 =======================================  ======================================================
 
 Polygons are valid, in one projected CRS in metres; heights come with the new course.
@@ -32,9 +33,9 @@ _LEG = -1
 _CORNERS = 3
 
 
-def neighbour_pairs(changed: Geometries, others: Geometries) -> tuple[Positions, Positions]:
+def neighbour_pairs(changed: Geometries, others: shapely.STRtree) -> tuple[Positions, Positions]:
     """Return the pairs (changed, other) that touch or overlap, sorted."""
-    found = shapely.STRtree(others).query(changed, predicate="intersects")
+    found = others.query(changed, predicate="intersects")
     order = np.lexsort((found[1], found[0]))
     return found[0][order], found[1][order]
 
@@ -46,8 +47,7 @@ def followed(neighbour: shapely.Geometry, courses: Sequence[Course]) -> shapely.
     ----------
     neighbour : Polygon or MultiPolygon
     courses : sequence of Course
-        Of the changed polygons beside it, from `course_of` with this neighbour's vertices among
-        the junctions.
+        Of the changed polygons beside it, from `course_of` with this neighbour.
 
     Returns
     -------
@@ -101,14 +101,22 @@ def _followed_ring(ring: Numbers, courses: Sequence[Course]) -> Numbers | None:
 def _owned(ring: Numbers, courses: Sequence[Course]) -> tuple[Numbers, list[Key], Positions]:
     """Return a ring's vertices, their keys, and whose each edge is: a course, or a leg's.
 
-    Corners of a changed polygon that lie on an edge become vertices, if an edge there is shared.
+    Corners of others that lie on an edge become vertices, if an edge there is shared, or is a leg
+    that ends on a changed polygon: the leg turns about the nearest corner, for both of its sides.
     """
     limits = courses[0].limits
-    corners = np.array([key for course in courses for key in course.places], dtype=np.float64)
-    vertices, is_own, _ = noded_ring(ring, corners.reshape(-1, 2) * limits.precision_m, limits)
+    corners = np.concatenate(
+        [
+            *(course.junctions for course in courses),
+            *(shapely.get_coordinates(course.before) for course in courses),
+        ]
+    )
+    vertices, is_own, _ = noded_ring(ring, corners, limits)
     keys = limits.keys(vertices)
     by = np.array([_owner(edge, courses) for edge in zip(keys, keys[1:] + keys[:1], strict=True)])
-    stays = is_own | (by != _LEG) | (np.roll(by, 1) != _LEG)
+    ends = np.array([any(key in course.places for course in courses) for key in keys])
+    is_shared = (by != _LEG) | (np.roll(by, 1) != _LEG)
+    stays = is_own | is_shared | (~ends & (np.roll(ends, 1) | np.roll(ends, -1)))
     kept = [key for key, stay in zip(keys, stays, strict=True) if stay]
     return vertices[stays], kept, by[stays].astype(np.intp)
 
@@ -168,7 +176,8 @@ def _corner(
     if begin is None or end is None or begin.ring != end.ring:
         return None
     if begin.position == end.position:
-        return np.concatenate([begin.before, begin.point, end.before])
+        # the new boundary drew back from a mere corner: it stays
+        return begin.before if len(begin.before) else begin.point
     ways = (
         course.between(begin.ring, end.position, begin.position)[::-1],
         course.between(begin.ring, begin.position, end.position),
@@ -202,19 +211,20 @@ def _end(key: Key, vertex: Numbers, leg: Numbers | None, course: Course) -> _End
     found = _End.at(course, place.ring, place.position)
     if leg is None or moved <= limits.precision_m:
         return found
-    slid_before = shapely.dwithin(
-        shapely.boundary(course.before), shapely.Point(target), limits.reach_m
+    old, new = shapely.boundary(course.before), shapely.boundary(course.after)
+    has_slid = shapely.dwithin(old, shapely.Point(target), limits.reach_m) or shapely.dwithin(
+        new, shapely.Point(vertex), limits.reach_m
     )
-    slid_after = shapely.dwithin(
-        shapely.boundary(course.after), shapely.Point(vertex), limits.reach_m
-    )
-    is_corner = moved <= limits.reach_m or not (slid_before or slid_after)
-    if place.is_vertex and is_corner:
+    if place.is_vertex and (moved <= limits.reach_m or not has_slid):
         return found
-    on_leg = _on_leg(vertex[:2], leg[:2], moved, place.ring, course)
-    if on_leg is not None:
-        return _End.at(course, place.ring, on_leg)
-    return _End.at(course, place.ring, place.position, vertex) if slid_before else None
+    is_swallowed = shapely.intersects(course.after, shapely.Point(vertex))
+    if is_swallowed or len(course.legs.get(key, ())) == 1:
+        on_leg = _on_leg(vertex[:2], leg[:2], moved, place.ring, course)
+        if on_leg is not None:
+            return _End.at(course, place.ring, on_leg)
+    if is_swallowed:
+        return None
+    return _End.at(course, place.ring, place.position, vertex)
 
 
 def _on_leg(vertex: Numbers, leg: Numbers, moved: float, ring: int, course: Course) -> float | None:

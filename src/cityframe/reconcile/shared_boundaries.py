@@ -41,10 +41,8 @@ BOUNDARY = "boundary"
 """The basis of changes and the rule of provenance of what followed."""
 
 _MOVED = (ChangeKind.MOVED.value, ChangeKind.RESHAPED.value)
-_MOST = 2.0
-"""A neighbour follows if it changes by at most so many times the area that changed beside it.
-
-Where a corner moves, a boundary that ends there turns about its far end: half as much again."""
+_KEPT = 0.5
+"""A neighbour follows if it and what it was have so much of their union in common, or more."""
 
 
 def follow_boundaries(
@@ -102,8 +100,8 @@ class _Block:
     ----------
     moved : GeoDataFrame, m rows
         The rows of the change table; ``before``, ``after`` are their geometries.
-    uids, features : ndarray
-        The layer's features before, without those that are removed.
+    uids, features, tree
+        The layer's features before, without those that are removed, and their index.
     moved_as : ndarray of int
         Position of each feature in ``moved``, else -1.
     pairs : tuple of ndarray
@@ -117,6 +115,7 @@ class _Block:
     after: Geometries
     uids: npt.NDArray[np.object_]
     features: Geometries
+    tree: shapely.STRtree
     moved_as: Positions
     pairs: tuple[Positions, Positions]
     standing: Geometries
@@ -134,7 +133,8 @@ class _Block:
         moved_as = pd.Index(moved["uid"]).get_indexer(pd.Index(uids, dtype="str"))
         before = features[pd.Index(uids, dtype="str").get_indexer(pd.Index(moved["uid"]))]
         after = moved.geometry.to_numpy()
-        found = [np.column_stack(neighbour_pairs(side, features)) for side in (before, after)]
+        tree = shapely.STRtree(features)
+        found = [np.column_stack(neighbour_pairs(side, tree)) for side in (before, after)]
         pairs = np.unique(np.concatenate(found), axis=0)
         pairs = pairs[moved_as[pairs[:, 1]] != pairs[:, 0]]
         return cls(
@@ -143,6 +143,7 @@ class _Block:
             after=after,
             uids=uids,
             features=features,
+            tree=tree,
             moved_as=moved_as,
             pairs=(pairs[:, 0], pairs[:, 1]),
             standing=changes.geometry.to_numpy()[stands],
@@ -152,6 +153,11 @@ class _Block:
     @cached_property
     def _standing_tree(self) -> shapely.STRtree:
         return shapely.STRtree(self.standing)
+
+    def near(self, area: shapely.Geometry) -> Positions:
+        """Return the features, moved ones apart, that an area meets before the change."""
+        near: Positions = self.tree.query(area, predicate="intersects")
+        return near[self.moved_as[near] < 0]
 
     def standing_at(self, area: shapely.Geometry) -> shapely.Geometry:
         """Return the union of what stands there after the change, of those that changed."""
@@ -192,7 +198,7 @@ def _follows(
         at: course_of(
             block.before[at],
             block.after[at],
-            shapely.get_coordinates(block.features[block.beside(at)]),
+            block.features[block.beside(at)],
             block.limits,
         )
         for at in range(len(block.moved))
@@ -202,29 +208,45 @@ def _follows(
     for feature in free.tolist():
         beside = block.pairs[0][block.pairs[1] == feature].tolist()
         geometry = followed(block.features[feature], [courses[at] for at in beside])
-        if geometry is None or not _is_plausible(block, feature, beside, geometry):
+        if geometry is None or not _is_plausible(block, feature, geometry):
             continue
         own = said.get(block.uids[feature])
         if own is None or _agrees(geometry, own, tolerance):
             follows[feature] = geometry
+    while colliding := _colliding(block, follows):
+        follows = {at: geometry for at, geometry in follows.items() if at not in colliding}
     return follows
 
 
-def _is_plausible(
-    block: _Block, feature: int, beside: list[int], geometry: shapely.Geometry
-) -> bool:
+def _is_plausible(block: _Block, feature: int, geometry: shapely.Geometry) -> bool:
     """Tell whether a feature may become this: changed, not much, and over nothing that stands."""
     precision = block.limits.precision_m
     before = block.features[feature]
     gained, lost = shapely.difference(geometry, before), shapely.difference(before, geometry)
-    changed = [*thick_parts(gained, precision), *thick_parts(lost, precision)]
-    if not changed:
+    if not len(thick_parts(gained, precision)) and not len(thick_parts(lost, precision)):
         return False
-    cause = shapely.symmetric_difference(block.before[beside], block.after[beside])
-    if sum(map(shapely.area, changed)) > _MOST * float(shapely.area(cause).sum()):
+    kept, union = shapely.intersection(before, geometry), shapely.union(before, geometry)
+    if shapely.area(kept) < _KEPT * shapely.area(union):
         return False
     over = shapely.intersection(gained, block.standing_at(gained))
     return not len(thick_parts(over, precision))
+
+
+def _colliding(block: _Block, follows: Mapping[int, shapely.Geometry]) -> set[int]:
+    """Return those that follow over other features, where each alone would have fitted."""
+    order = np.array(list(follows), dtype=np.intp)
+    after = np.array([*follows.values(), None], dtype=object)[:-1]
+    gained = shapely.difference(after, block.features[order])
+    pairs = shapely.STRtree(after).query(gained, predicate="intersects")
+    one, other = pairs[:, pairs[0] != pairs[1]]
+    beside = [near[~np.isin(near, order)] for near in map(block.near, gained)]
+    owner = np.repeat(np.arange(len(order)), list(map(len, beside)))
+    others = np.concatenate([np.empty(0, dtype=np.intp), *beside])
+    over = shapely.intersection(
+        gained[np.append(one, owner)], np.append(after[other], block.features[others])
+    )
+    is_over = [len(thick_parts(area, block.limits.precision_m)) > 0 for area in over]
+    return set(order[np.append(one, owner)[is_over]].tolist())
 
 
 def _agrees(one: shapely.Geometry, other: shapely.Geometry, tolerance: Tolerance) -> bool:
