@@ -271,9 +271,19 @@ def test_no_boundary_is_torn_without_a_finding(polygons: Any, seed: int, count: 
     after = [another(random, before[at]) for at in chosen]
     assume(all(map(shapely.is_valid, after)))
     current = polygons.current(
-        *[{"uid": f"U{at:02}", "code": f"u{at:02}", "at": one.wkt} for at, one in enumerate(before)]
+        *[
+            {
+                "uid": f"U{at:02}",
+                "code": f"u{at:02}",
+                "at": shapely.to_wkt(one, rounding_precision=-1),
+            }
+            for at, one in enumerate(before)
+        ]
     )
-    rows = [(f"U{at:02}", "reshaped", one.wkt) for at, one in zip(chosen, after, strict=True)]
+    rows = [
+        (f"U{at:02}", "reshaped", shapely.to_wkt(one, rounding_precision=-1))
+        for at, one in zip(chosen, after, strict=True)
+    ]
     result, findings, _ = follow(polygons, current, changes(polygons, *rows))
     state = compose(current, result).all_rows().geometry
     assert state.is_valid.all()
