@@ -13,7 +13,7 @@ from cityframe.config.source import Feed
 from cityframe.core.frames import with_column_types
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.pipeline.current import StoredLayer
-from cityframe.reconcile import reconcile
+from cityframe.reconcile import Setting, reconcile
 from store_cost import geopackage
 from store_cost.buildings import LAYER, SCHEMA, change_path
 from store_cost.framework import load, moment, opened, release
@@ -47,12 +47,13 @@ def snapshot_to_release(meter: Meter, folder: Path, url: str | None) -> dict[str
         reconciled = reconcile(
             StoredLayer(framework, LAYER, moment(2)),
             incoming,
-            layer=LAYER,
-            feed=Feed(layer=LAYER.name, columns={}),
-            delivery=delivery,
-            delivery_kind=DeliveryKind.FULL,
-            accuracy_m=0.25,
-            removal_history=(),
+            Setting(
+                layer=LAYER,
+                feed=Feed(layer=LAYER.name, columns={}),
+                delivery=delivery,
+                delivery_kind=DeliveryKind.FULL,
+                accuracy_m=0.25,
+            ),
         )
     made = release(meter, framework, folder, reconciled.changes, 2)
     (version,) = made.layers

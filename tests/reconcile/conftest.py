@@ -16,7 +16,7 @@ from cityframe.core.frames import empty_frame, with_column_types
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 from cityframe.model.text import Title
-from cityframe.reconcile import CurrentLayer, FrameLayer, Reconciled, reconcile
+from cityframe.reconcile import CurrentLayer, FrameLayer, Reconciled, Setting, reconcile
 
 CRS = "EPSG:4547"
 OBSERVED_AT = "2026-03-01T00:00:00Z"
@@ -75,16 +75,14 @@ class Desk:
         delivery: str = "d1",
         **more: Any,
     ) -> Reconciled:
-        given: dict[str, Any] = {"accuracy_m": 0.1, "removal_history": (), **more}
-        return reconcile(
-            current,
-            incoming,
+        setting = Setting(
             layer=self.layer,
             feed=self.feed,
             delivery=Delivery(delivery, "s", "here", OBSERVED_AT, OBSERVED_AT, (), "00"),
             delivery_kind=kind,
-            **given,
+            **{"accuracy_m": 0.1, **more},
         )
+        return reconcile(current, incoming, setting)
 
     def _typed(self, table: pd.DataFrame) -> gpd.GeoDataFrame:
         if table.empty:

@@ -13,7 +13,7 @@ from cityframe.core.frames import empty_frame, with_column_types
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.layer import Attribute, AttributeType, GeometryType, Layer
 from cityframe.model.text import Title
-from cityframe.reconcile import FrameLayer, Reconciled, compose, reconcile
+from cityframe.reconcile import FrameLayer, Reconciled, Setting, compose, reconcile
 
 pytestmark = pytest.mark.city
 
@@ -64,16 +64,14 @@ def update(city_data: Path) -> Update:
                 operation="upsert",
                 valid_from=pd.NaT,
             )
-            result = reconcile(
-                current,
-                incoming,
+            setting = Setting(
                 layer=layer,
                 feed=feed,
-                delivery=Delivery(date, "city", "", f"{date}T00:00:00Z", "", (), ""),
+                delivery=Delivery(f"city.{date}", "city", "", f"{date}T00:00:00Z", "", (), ""),
                 delivery_kind=DeliveryKind.FULL,
                 accuracy_m=accuracy_m,
-                removal_history=(),
             )
+            result = reconcile(current, incoming, setting)
             current = compose(current, result.changes)
         return result
 

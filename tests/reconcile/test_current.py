@@ -88,5 +88,5 @@ def test_without_changes_the_layer_is_the_same(points: Any) -> None:
 def test_a_second_delivery_sees_what_the_first_one_brought(points: Any) -> None:
     layer = composed(points)
     survey = points.incoming({"code": "e", "floors": 8, "at": "POINT (9 9)"})
-    result = points.reconcile(layer, survey, DeliveryKind.PARTIAL, delivery="d2")
+    result = points.reconcile(layer, survey, DeliveryKind.PARTIAL, delivery="s.2")
     assert len(result.changes) == 0

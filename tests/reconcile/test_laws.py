@@ -186,7 +186,7 @@ def test_net_changes_applied_once_do_what_the_parts_do_in_turn(
     state: CurrentLayer = start
     parts = []
     for number, records in enumerate(surveys):
-        result = points.reconcile(state, points.incoming(*records), delivery=f"d{number}")
+        result = points.reconcile(state, points.incoming(*records), delivery=f"s.{number}")
         parts.append(result.changes)
         state = compose(state, result.changes)
     net = net_changes(start, parts)

@@ -17,7 +17,7 @@ def parts(desk: Any, current: Any, steps: Sequence[dict[str, Any]]) -> list[Any]
     tables = []
     for number, step in enumerate(steps):
         result = desk.reconcile(
-            current, desk.incoming(step), DeliveryKind.CHANGES, delivery=f"d{number}"
+            current, desk.incoming(step), DeliveryKind.CHANGES, delivery=f"s.{number}"
         )
         tables.append(result.changes)
         current = compose(current, result.changes)
@@ -59,20 +59,20 @@ def test_moved_and_then_other_attributes_is_moved_with_new_attributes(points: An
     steps = [{**ELM, "at": THERE}, {**ELM, "at": THERE, "floors": 3}]
     row = net_changes(current, parts(points, current, steps)).iloc[0]
     assert (row["floors"], row["geometry"].x, row["has_new_attributes"]) == (3, 20, True)
-    assert (row["delivery"], row["record"]) == ("d1", 0)
+    assert (row["delivery"], row["record"]) == ("s.1", 0)
 
 
 def test_a_removed_row_is_as_it_was_before_the_cycle(points: Any) -> None:
     current = points.current(OLD)
     steps = [{**ELM, "at": THERE, "floors": 9}, GONE]
     row = net_changes(current, parts(points, current, steps)).iloc[0]
-    assert (row["floors"], row["geometry"].x, row["delivery"]) == (2, 0, "d1")
+    assert (row["floors"], row["geometry"].x, row["delivery"]) == (2, 0, "s.1")
 
 
 def test_a_new_feature_keeps_where_it_came_from(points: Any) -> None:
     current = points.current()
     row = net_changes(current, parts(points, current, [ELM, {**ELM, "floors": 9}])).iloc[0]
-    assert (row["floors"], row["delivery"], row["has_new_attributes"]) == (9, "d0", False)
+    assert (row["floors"], row["delivery"], row["has_new_attributes"]) == (9, "s.0", False)
 
 
 def test_no_parts_make_an_empty_table(points: Any) -> None:

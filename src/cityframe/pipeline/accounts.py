@@ -6,14 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
-
 from cityframe.model.finding import DefectClass, Gate, Measure, Scope
-from cityframe.model.layer import Layer
 from cityframe.model.report import LayerAccount, RuleResult, RuleStatus
 from cityframe.model.text import Title
 from cityframe.pipeline.city import City, replaced_whole
-from cityframe.pipeline.frames_on_disk import read_frame
 from cityframe.pipeline.plan import read_plan
 from cityframe.reconcile.former_deliveries import FeedEffect
 
@@ -104,14 +100,3 @@ def results_from(rows: list[dict[str, Any]]) -> tuple[RuleResult, ...]:
         )
         for row in rows
     )
-
-
-def changes_in_order(city: City, cycle: str, layer: Layer) -> Iterator[gpd.GeoDataFrame]:
-    """Yield the change tables of a layer from the deliveries that were not quarantined."""
-    for account in accounts(city, cycle):
-        if account.quarantine_reasons:
-            continue
-        for feed in account.feeds:
-            if feed.partition("-")[2] == layer.name:
-                folder = delivery_folder(city, cycle, account.delivery)
-                yield read_frame(folder / f"{feed}.changes.parquet", layer)

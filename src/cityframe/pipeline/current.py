@@ -10,9 +10,9 @@ import pandas as pd
 
 from cityframe.core.frames import empty_frame, key_text
 from cityframe.model.layer import Layer
-from cityframe.pipeline.accounts import changes_in_order
 from cityframe.pipeline.city import City
 from cityframe.pipeline.plan import read_plan, reference_time
+from cityframe.pipeline.reconciled_tables import changes_and_bridges
 from cityframe.reconcile import CurrentLayer, compose
 from cityframe.store.framework import Framework
 from cityframe.store.value_origins import standing, value_origins
@@ -93,8 +93,8 @@ def current_layer(city: City, cycle: str, layer: Layer) -> CurrentLayer:
     """Return a layer as the cycle's next delivery must see it."""
     moment = reference_time(city, read_plan(city, cycle))
     current: CurrentLayer = StoredLayer(city.framework, layer, moment)
-    for changes in changes_in_order(city, cycle, layer):
-        current = compose(current, changes)
+    for changes, bridge in changes_and_bridges(city, cycle, layer):
+        current = compose(current, changes, bridge)
     return current
 
 

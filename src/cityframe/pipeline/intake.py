@@ -11,7 +11,6 @@ from cityframe.conform import Conformed, conform
 from cityframe.connectors import read_tables
 from cityframe.core.findings import concat_findings, empty_findings, findings_frame
 from cityframe.errors import QuarantinedError
-from cityframe.model.change import ChangeKind
 from cityframe.model.delivery import Delivery, DeliveryKind
 from cityframe.model.fate import FATE_COLUMNS, Fate
 from cityframe.model.finding import DefectClass, Gate, Scope
@@ -28,11 +27,12 @@ from cityframe.pipeline.built_in_results import REMOVALS_HELD, built_in_results
 from cityframe.pipeline.city import City, now
 from cityframe.pipeline.current import current_layer
 from cityframe.pipeline.features import features_of_findings
-from cityframe.pipeline.feed_history import feed_effects
+from cityframe.pipeline.feed_setting import feed_setting
 from cityframe.pipeline.frames_on_disk import write_frame, write_table
 from cityframe.pipeline.plan import read_plan
-from cityframe.pipeline.questions import constraints_of, given_answers
+from cityframe.pipeline.questions import given_answers
 from cityframe.pipeline.received import received_of
+from cityframe.pipeline.reconciled_tables import write_reconciled
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
 from cityframe.pipeline.waivers import waiver_book
@@ -182,23 +182,25 @@ def _take_in_feed(intake: _Intake, name: str, feed: Feed) -> _FeedOutcome | None
     is_returned = conformed.frame["record"].isin(at_fault).to_numpy()
     returned = conformed.frame[is_returned]
     unknown = _unknown_records(conformed.fates) if _infers_absence(source.delivery) else 0
-    history = feed_effects(city, intake.cycle, delivery.id, name)
-    reconciled = reconcile(
-        current,
-        conformed.frame,
-        layer=layer,
-        feed=feed,
-        delivery=delivery,
+    setting = feed_setting(
+        city,
+        intake.cycle,
+        source,
+        feed,
+        name,
+        delivery,
+        current=current,
+        answers=intake.answers,
+        framework_layer=lambda other: intake.layer_now(other).all_rows(),
+    )
+    setting = replace(
+        setting,
         delivery_kind=DeliveryKind.PARTIAL if unknown else source.delivery,
-        accuracy_m=source.accuracy_of(feed),
-        removal_history=[one.share(ChangeKind.REMOVED) for one in history if one.count],
-        node=city.workspace.node,
-        rules=city.workspace.reconciling[layer.name],
-        constraints=constraints_of(city, intake.answers, layer.name, current.index()["uid"]),
         held_keys=_keys_of_fates(conformed.fates),
         held_records=frozenset(at_fault),
     )
-    intake.working[layer.name] = compose(current, reconciled.changes)
+    reconciled = reconcile(current, conformed.frame, setting)
+    intake.working[layer.name] = compose(current, reconciled.changes, reconciled.bridge)
     findings = concat_findings(
         [
             conformed.findings,
@@ -316,7 +318,7 @@ def _leave_on_disk(
         write_table(folder / f"{outcome.name}.fates.parquet", fates)
         write_frame(folder / f"{outcome.name}.findings.parquet", outcome.findings)
         write_frame(folder / f"{outcome.name}.features.parquet", outcome.features)
-        write_frame(folder / f"{outcome.name}.changes.parquet", outcome.reconciled.changes)
+        write_reconciled(folder, outcome.name, outcome.reconciled)
         write_table(folder / f"{outcome.name}.digests.parquet", outcome.digests)
         keep_suite(folder, outcome.name, outcome.checked)
         layers.append(
@@ -348,6 +350,9 @@ def _leave_on_disk(
                 name: why for one in outcomes for name, why in one.checked.void_waivers.items()
             },
             answers=tuple(one.id for one in intake.answers),
+            answers_met=tuple(
+                sorted({name for one in outcomes for name in one.reconciled.answers_met})
+            ),
             effects={outcome.name: outcome.effect for outcome in outcomes},
         ),
     )

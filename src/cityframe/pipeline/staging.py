@@ -16,7 +16,7 @@ from cityframe.model.cycle import CycleState
 from cityframe.model.finding import Scope
 from cityframe.model.report import RuleResult
 from cityframe.model.text import Title
-from cityframe.pipeline.accounts import accounts, changes_in_order, results_from
+from cityframe.pipeline.accounts import accounts, results_from
 from cityframe.pipeline.blame import with_blame
 from cityframe.pipeline.check_basis import (
     FULL,
@@ -32,11 +32,16 @@ from cityframe.pipeline.finding_states import note_findings
 from cityframe.pipeline.frames_on_disk import write_frame
 from cityframe.pipeline.observed import observed_in
 from cityframe.pipeline.plan import cycle_state, read_plan, reference_time
+from cityframe.pipeline.reconciled_tables import (
+    bridge_of_cycle,
+    changes_and_bridges,
+    lineage_of_cycle,
+    provenance_of_cycle,
+)
 from cityframe.pipeline.suites import keep_suite
 from cityframe.pipeline.turns import in_turn
 from cityframe.pipeline.waivers import waiver_book
-from cityframe.reconcile import changes_in_order as in_order
-from cityframe.reconcile import compose
+from cityframe.reconcile import changes_in_order, compose
 from cityframe.rules.check import Checked, check_layer
 from cityframe.rules.checking.waiving import WaiverBook
 from cityframe.rules.compiled import CompiledRules, compile_rules
@@ -118,11 +123,29 @@ def stage(city: City, cycle: str) -> bool:
     moment = reference_time(city, read_plan(city, cycle))
     changes: dict[str, gpd.GeoDataFrame] = {}
     for name, layer in layers.items():
-        parts = list(changes_in_order(city, cycle, layer))
+        parts = [one for one, _ in changes_and_bridges(city, cycle, layer)]
         if parts:
-            changes[name] = in_order(StoredLayer(city.framework, layer, moment), parts)
+            changes[name] = changes_in_order(StoredLayer(city.framework, layer, moment), parts)
+    framework = city.framework
     candidate = write_candidate(
-        city.cycle_folder(cycle) / "candidate", city.framework, changes, layers, valid_at=moment
+        city.cycle_folder(cycle) / "candidate",
+        framework,
+        changes,
+        layers,
+        valid_at=moment,
+        lineage=[
+            {str(name): value for name, value in event.items()}
+            for name, made in changes.items()
+            for event in lineage_of_cycle(city, cycle, layers[name], made).to_dict("records")
+        ],
+        bridge={
+            name: bridge_of_cycle(city, cycle, layers[name], framework, made)
+            for name, made in changes.items()
+        },
+        provenance={
+            name: provenance_of_cycle(city, cycle, layers[name], framework, made)
+            for name, made in changes.items()
+        },
     )
     return candidate.has_changes
 

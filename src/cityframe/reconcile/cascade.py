@@ -67,6 +67,12 @@ class Matches:
         result[self.candidates["incoming"]] = True
         return result
 
+    def is_open(self, records: Records) -> Flags:
+        """Tell which records name no feature, have none yet, and are not in doubt: n values."""
+        names_none = records.uid.isna().to_numpy()
+        open_: Flags = names_none & (self.position == UNMATCHED) & ~self.is_doubtful
+        return open_
+
     def features_seen(self, count: int) -> Flags:
         """Tell for each of ``count`` features whether a record speaks, or could speak, of it."""
         seen = np.zeros(count, dtype=bool)
@@ -86,8 +92,8 @@ class Matches:
         )
         result.position[at] = pairs["current"].to_numpy(dtype=np.intp)
         result.matched_by[at] = matched_by
-        result.score[at] = pairs["score"] if "score" in pairs else 1.0
-        result.margin[at] = pairs["margin"] if "margin" in pairs else 1.0
+        result.score[at] = pairs.get("score", 1.0)
+        result.margin[at] = pairs.get("margin", 1.0)
         return result
 
     def with_candidates(self, candidates: pd.DataFrame) -> "Matches":
@@ -162,12 +168,6 @@ class _Cascade:
         self.may = MayPair(self.index, self.records, self.constraints)
 
     @property
-    def _is_open(self) -> Flags:
-        """Whether a record names no feature, has none yet, and is not in doubt."""
-        names_none = self.records.uid.isna().to_numpy()
-        return names_none & (self.matches.position == UNMATCHED) & ~self.matches.is_doubtful
-
-    @property
     def _is_free(self) -> Flags:
         return ~self.matches.features_seen(len(self.index))
 
@@ -223,7 +223,7 @@ class _Cascade:
     def same(self) -> None:
         """Match records without keys that say what already stands."""
         records, index = self.records, self.index
-        asked = np.flatnonzero(self._is_open & records.key.isna().to_numpy())
+        asked = np.flatnonzero(self.matches.is_open(self.records) & records.key.isna().to_numpy())
         offered = np.flatnonzero(self._is_free & index["key"].isna().to_numpy())
         if not len(asked) or not len(offered):
             return
@@ -240,7 +240,7 @@ class _Cascade:
     def near(self, tolerance: Tolerance) -> None:
         """Match what agrees by place, one side without a key."""
         asked, offered = self.may.lists(
-            np.flatnonzero(self._is_open), np.flatnonzero(self._is_free)
+            np.flatnonzero(self.matches.is_open(self.records)), np.flatnonzero(self._is_free)
         )
         if not len(asked) or not len(offered):
             return
@@ -278,10 +278,12 @@ class MayPair:
 
     @property
     def record_has_key(self) -> Flags:
+        """Whether a record has the layer's key: n values."""
         return self.records.key.notna().to_numpy()
 
     @property
     def feature_has_key(self) -> Flags:
+        """Whether a feature of the index has a key."""
         return self.index["key"].notna().to_numpy()
 
     def only(self, pairs: pd.DataFrame) -> pd.DataFrame:

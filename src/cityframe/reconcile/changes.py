@@ -72,9 +72,12 @@ class Draft:
         """Return the rows of features that are as they shall stand from now on."""
         kinds = comparison.kinds()
         changes = np.flatnonzero(kinds.notna())
+        said = self._records(comparison.incoming[changes])
+        since = comparison.not_before.iloc[changes].array
+        is_older = (said["valid_from"].array < since) & ~pd.isna(since)
         return self._rows(
             comparison.accepted().iloc[changes],
-            self._records(comparison.incoming[changes]),
+            said.assign(valid_from=said["valid_from"].mask(is_older, since)),
             kind=kinds.iloc[changes].to_numpy(),
             basis=self.matched.matches.matched_by[comparison.incoming[changes]],
             has_new_attributes=comparison.outcome["has_new_attributes"].to_numpy()[changes],

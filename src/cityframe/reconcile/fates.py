@@ -7,12 +7,10 @@ import pandas as pd
 from cityframe.errors import IntegrityError
 from cityframe.model.change import ChangeKind
 from cityframe.model.fate import FATE_COLUMNS, Fate
+from cityframe.model.question import QuestionKind
 from cityframe.reconcile.comparison import Comparison
-from cityframe.reconcile.questions import (
-    IMPLAUSIBLE_MATCH,
-    SAME_TARGET,
-    UNKNOWN_TARGET,
-)
+from cityframe.reconcile.question_findings import QUESTION_RULES
+from cityframe.reconcile.record_findings import SAME_TARGET, UNKNOWN_TARGET
 from cityframe.reconcile.roles import MatchedRecords, Role
 
 Positions = npt.NDArray[np.intp]
@@ -50,6 +48,10 @@ class FateTable:
         is_settled = np.isin(self._fate, [Fate.PUBLISHED.value, Fate.UNCHANGED.value])
         self._fate[is_settled] = Fate.WAITING.value
         self._reason[is_settled] = reason
+
+    def uids(self) -> npt.NDArray[np.object_]:
+        """Return the feature that each record is, those returned before too; empty for none."""
+        return self._uid.copy()
 
     def frame(self) -> pd.DataFrame:
         """Return the fates of all records but those returned before, in their order.
@@ -94,8 +96,8 @@ def record_fates(
     fates = FateTable(matched)
     unsure = matched.at(Role.UNSURE)
     fates.give(unsure, Fate.WAITING, doubt_rules[unsure].to_numpy(dtype=object))
-    fates.give(matched.at(Role.SUPERSEDED), Fate.SUPERSEDED, SAME_TARGET.rule)
-    fates.give(matched.at(Role.UNKNOWN), Fate.RETURNED, UNKNOWN_TARGET.rule)
+    fates.give(matched.at(Role.SUPERSEDED), Fate.SUPERSEDED, SAME_TARGET.id)
+    fates.give(matched.at(Role.UNKNOWN), Fate.RETURNED, UNKNOWN_TARGET.id)
     fates.give(
         matched.at(Role.NEW),
         Fate.PUBLISHED,
@@ -110,7 +112,7 @@ def record_fates(
     for at, fate, reason in (
         (np.setdiff1d(matched.at(Role.UPDATE), updates), Fate.UNCHANGED, "equal"),
         (updates[~changes & ~is_question], Fate.UNCHANGED, "within tolerance"),
-        (updates[is_question], Fate.WAITING, IMPLAUSIBLE_MATCH.rule),
+        (updates[is_question], Fate.WAITING, QUESTION_RULES[QuestionKind.IMPLAUSIBLE]),
         (updates[changes], Fate.PUBLISHED, kinds[changes].to_numpy(dtype=object)),
     ):
         fates.give(at, fate, reason, matched.uids(at))

@@ -1,31 +1,33 @@
 """Reconcile a delivery with a layer: what it would change, and what must be asked first."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from shapely.geometry.base import BaseGeometry
 
-from cityframe.config.reconciling import Reconciling
-from cityframe.config.source import Feed
-from cityframe.core.agreement import Tolerance
 from cityframe.core.findings import concat_findings
-from cityframe.model.delivery import Delivery, DeliveryKind
-from cityframe.model.layer import Layer
-from cityframe.reconcile.answers import NO_CONSTRAINTS, Constraints
-from cityframe.reconcile.cascade import match_records
+from cityframe.reconcile.asking import Asker, concat_questions
+from cityframe.reconcile.cascade import Matches, match_records
 from cityframe.reconcile.changes import Draft, change_table
-from cityframe.reconcile.comparison import compare
-from cityframe.reconcile.coverage import absent_inside
+from cityframe.reconcile.comparison import Comparison, compare
+from cityframe.reconcile.coverage import absent_inside, outside_findings
 from cityframe.reconcile.current import CurrentLayer
 from cityframe.reconcile.fates import record_fates
+from cityframe.reconcile.former_deliveries import Absence, held_absent
 from cityframe.reconcile.guards import Guard
-from cityframe.reconcile.questions import AMBIGUOUS_MATCH, record_findings
+from cityframe.reconcile.lineage import LIVES_ON, lineage_of
+from cityframe.reconcile.merging import Merging
+from cityframe.reconcile.origin import bridge_rows, match_provenance
+from cityframe.reconcile.question_findings import QUESTION_RULES, question_findings
+from cityframe.reconcile.record_findings import record_findings
 from cityframe.reconcile.records import Records
 from cityframe.reconcile.roles import MatchedRecords, Role
+from cityframe.reconcile.setting import Setting
+from cityframe.reconcile.shape_pass import shape_pass
+from cityframe.reconcile.shapes import ShapeOutcome
 
 Positions = npt.NDArray[np.intp]
 
@@ -42,7 +44,21 @@ class Reconciled:
     fates : DataFrame
         `cityframe.model.fate.FATE_COLUMNS`: one row a record, in their order.
     findings : GeoDataFrame
-        Of the guards, and questions about records.
+        Of the guards, and about records; each question is one.
+    questions : GeoDataFrame
+        `cityframe.model.question.QUESTION_COLUMNS`.
+    lineage : DataFrame
+        ``event, parent, child, share``: splits, merges and replacements, by uid.
+    bridge : DataFrame
+        ``source, source_id, uid, matched_by, score, margin``: names that stand for another
+        feature than before.
+    provenance : DataFrame
+        `cityframe.reconcile.merging.PROVENANCE_COLUMNS`: matches that no name made, and values
+        over which sources disagreed.
+    absent : mapping of str to int
+        Features that a full delivery lacks and that stay for now: from how many in a row.
+    answers_met : tuple of str
+        Answers that took part.
     quarantine_reasons : tuple of str
         Not empty: the delivery must be set aside whole. The changes are then what would have
         happened, and every record that it would have brought in is waiting.
@@ -51,27 +67,16 @@ class Reconciled:
     changes: gpd.GeoDataFrame
     fates: pd.DataFrame
     findings: gpd.GeoDataFrame
+    questions: gpd.GeoDataFrame
+    lineage: pd.DataFrame
+    bridge: pd.DataFrame
+    provenance: pd.DataFrame
     quarantine_reasons: tuple[str, ...]
+    absent: Mapping[str, int] = field(default_factory=dict)
+    answers_met: tuple[str, ...] = ()
 
 
-def reconcile(
-    current: CurrentLayer,
-    incoming: gpd.GeoDataFrame,
-    *,
-    layer: Layer,
-    feed: Feed,
-    delivery: Delivery,
-    delivery_kind: DeliveryKind,
-    accuracy_m: float,
-    removal_history: Sequence[float],
-    node: str = "",
-    rules: Reconciling | None = None,
-    constraints: Constraints = NO_CONSTRAINTS,
-    area: BaseGeometry | None = None,
-    held_keys: frozenset[str] = frozenset(),
-    held_uids: frozenset[str] = frozenset(),
-    held_records: frozenset[int] = frozenset(),
-) -> Reconciled:
+def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Setting) -> Reconciled:
     """Work out what a delivery changes in a layer.
 
     Parameters
@@ -81,72 +86,152 @@ def reconcile(
     incoming : GeoDataFrame, n rows
         Conformed layer frame: the provided attributes, geometry, ``record``, ``source_key``,
         ``operation``, ``valid_from``, perhaps ``uid`` and ``source_id``.
-    accuracy_m : float
-        Declared mean error of a point in the delivery, in metres.
-    removal_history : sequence of float
-        Shares of the layer that former deliveries of the feed removed.
-    node : str
-        Name of the city among those that exchange with it; new uids depend on it.
-    constraints : Constraints
-        What people answered about the layer and the source.
-    area : geometry, optional
-        Of which a full delivery speaks; everywhere by default.
-    held_keys, held_uids : frozenset of str
-        Features of which a record was returned before: they are not absent.
-    held_records : frozenset of int
-        Numbers of records in ``incoming`` that were returned before: they are matched, so that
-        their features are not taken as absent, and nothing else; they get no fate.
+    setting : Setting
+        Contract, declarations, answers and history.
 
     Returns
     -------
     Reconciled
         The same for the same input.
     """
-    records, index = Records.read(incoming, layer, feed), current.index()
-    tolerance = Tolerance.between(layer.accuracy_m, accuracy_m)
-    matches = match_records(
-        current,
-        index,
-        records,
-        tolerance,
-        bridge=current.bridge(delivery.source) if feed.id else None,
-        constraints=constraints,
-    )
-    matched = MatchedRecords.sort_out(records, index, matches, held_records)
-    comparison = compare(current, matched, tolerance)
+    layer, delivery, tolerance = setting.layer, setting.delivery, setting.tolerance
+    records, index = Records.read(incoming, layer, setting.feed), current.index()
+    matches, shapes = _match(current, index, records, setting)
+    matched = MatchedRecords.sort_out(records, index, matches, setting.held_records)
+    comparison = compare(current, matched, tolerance, _merging(setting))
+    comparison = comparison.taken_as_plausible(matches.matched_by[comparison.incoming] == "answer")
 
-    guard = Guard(layer, delivery.id, feed.guards, tolerance)
+    guard = Guard(layer, delivery.id, setting.feed.guards, tolerance)
     displaced = guard.displacement(comparison, len(matched.at(Role.UPDATE)))
     if displaced:
         # one question about the whole layer is enough
         comparison = comparison.without_questions()
-    is_full = delivery_kind in (DeliveryKind.FULL, DeliveryKind.LAYERS_CHANGED_ONLY)
-    absent = _absent(matched, held_keys, held_uids) if is_full else np.empty(0, dtype=np.intp)
-    if area is not None:
-        absent = absent_inside(current, absent, area, tolerance)
+    absent, absence = _absent(current, matched, shapes, setting)
+    lineage = lineage_of(current, matched, comparison, shapes, absent, setting)
 
-    draft = Draft(matched, delivery, node, pd.Series(dtype="str"))
+    draft = Draft(matched, delivery, setting.node, lineage.basis_of_records())
     new = draft.new(current)
-    removed = draft.removed(current, absent, pd.Series(dtype="str"))
-    mass = guard.removal(current, removed, len(index), removal_history)
-    held = concat_findings([*displaced, *mass], layer.crs)
-    unsure = pd.Series(AMBIGUOUS_MATCH.rule, index=matched.at(Role.UNSURE))
-    fates = record_fates(matched, comparison, new[["uid", "basis"]], unsure)
+    removed = draft.removed(current, absent, lineage.ends())
+    changes = change_table([new, draft.changed(comparison), removed], layer)
+    lost = removed[~removed["basis"].isin(LIVES_ON)]
+    held = concat_findings(
+        [
+            *displaced,
+            *guard.removal(current, lost, len(index), setting.removal_history),
+            *guard.churn(changes, len(index), setting.former),
+        ],
+        layer.crs,
+    )
+    questions = _questions(current, matched, comparison, setting)
+    fates = record_fates(matched, comparison, new[["uid", "basis"]], _rules_of_doubt(matches))
     if len(held):
         fates.hold(", ".join(held["rule"]))
-    asked = record_findings(matched, comparison, tolerance, delivery.id)
+    uids = fates.uids()
     return Reconciled(
-        changes=change_table([new, draft.changed(comparison), removed], layer),
+        changes=changes,
         fates=fates.frame(),
-        findings=concat_findings([held, asked], layer.crs),
+        findings=concat_findings(
+            [
+                held,
+                question_findings(questions, layer, delivery.id, tolerance),
+                record_findings(matched, delivery.id),
+                *_outside(incoming, setting),
+            ],
+            layer.crs,
+        ),
+        questions=questions,
+        lineage=lineage.table(uids),
+        bridge=bridge_rows(current, matched, uids, setting),
+        provenance=match_provenance(changes, matched, comparison, delivery),
         quarantine_reasons=tuple(held["found"]),
+        absent=absence.times,
+        answers_met=setting.constraints.taking_part(records.subject, setting.constraints.values)
+        if setting.constraints
+        else (),
+    )
+
+
+def _match(
+    current: CurrentLayer, index: pd.DataFrame, records: Records, setting: Setting
+) -> tuple[Matches, ShapeOutcome]:
+    matches = match_records(
+        current,
+        index,
+        records,
+        setting.tolerance,
+        bridge=current.bridge(setting.delivery.source) if setting.feed.id else None,
+        constraints=setting.constraints,
+    )
+    shapes = shape_pass(current, index, records, matches, setting)
+    matches = matches.with_pairs(shapes.pairs, "shape").with_candidates(shapes.candidates)
+    return matches, shapes
+
+
+def _merging(setting: Setting) -> Merging:
+    return Merging(
+        source=setting.delivery.source,
+        delivery=setting.delivery.id,
+        observed_at=setting.delivery.observed_at,
+        rules=setting.rules,
+        base=setting.base,
+        answers=setting.constraints.values,
     )
 
 
 def _absent(
-    matched: MatchedRecords, held_keys: frozenset[str], held_uids: frozenset[str]
-) -> Positions:
-    """Return the positions of the features that no record of the delivery speaks of."""
+    current: CurrentLayer, matched: MatchedRecords, shapes: ShapeOutcome, setting: Setting
+) -> tuple[Positions, Absence]:
+    """Return the positions of the features that go because nothing speaks of them."""
     index = matched.index
-    is_held = index["key"].isin(held_keys) | index["uid"].isin(held_uids)
-    return np.flatnonzero(~matched.matches.features_seen(len(index)) & ~is_held)
+    nothing = np.empty(0, dtype=np.intp)
+    if not setting.infers_absence:
+        # it says nothing of absence: the count goes on with the next full delivery
+        return nothing, Absence(np.empty(0, dtype=bool), setting.absent_before)
+    is_held = index["key"].isin(setting.held_keys) | index["uid"].isin(setting.held_uids)
+    is_seen = matched.matches.features_seen(len(index)) | is_held.to_numpy()
+    is_seen[shapes.retired()] = True
+    absent = np.flatnonzero(~is_seen)
+    if setting.area is not None:
+        absent = absent_inside(current, absent, setting.area, setting.tolerance)
+    absence = held_absent(
+        index["uid"].iloc[absent], setting.absent_before, setting.feed.guards.absent_in
+    )
+    return absent[absence.is_removed], absence
+
+
+def _questions(
+    current: CurrentLayer, matched: MatchedRecords, comparison: Comparison, setting: Setting
+) -> gpd.GeoDataFrame:
+    delivery = setting.delivery
+    asker = Asker(matched.records, current, delivery.source, delivery.id)
+    doubts = matched.matches.candidates
+    far = comparison.incoming[comparison.is_implausible]
+    is_asked = np.isin(doubts["incoming"], matched.at(Role.UNSURE))
+    return concat_questions(
+        [
+            asker.about_matches(doubts[is_asked]),
+            asker.about_far_ids(far, matched.matches.position[far]),
+            asker.about_values(comparison.conflicts),
+        ],
+        setting.layer.crs,
+    )
+
+
+def _rules_of_doubt(matches: Matches) -> pd.Series:
+    """Return the rule of the question about each doubtful record, by its position."""
+    first = matches.candidates.drop_duplicates("incoming").set_index("incoming")["kind"]
+    return first.map({kind.value: rule for kind, rule in QUESTION_RULES.items()})
+
+
+def _outside(incoming: gpd.GeoDataFrame, setting: Setting) -> list[gpd.GeoDataFrame]:
+    if setting.area is None:
+        return []
+    return [
+        outside_findings(
+            incoming,
+            setting.area,
+            layer=setting.layer,
+            delivery=setting.delivery.id,
+            tolerance=setting.tolerance,
+        )
+    ]

@@ -79,7 +79,8 @@ class Records:
         unnamed = np.flatnonzero(subject.isna())
         if len(unnamed):
             said = self.content_digests(self.frame.iloc[unnamed])
-            subject.iloc[unnamed] = ["content " + bytes(digest).hex() for digest in said]
+            content = pd.Series(["content " + bytes(one).hex() for one in said], index=unnamed)
+            subject = subject.fillna(content.reindex(range(len(subject))))
         return subject
 
     def content_digests(self, frame: gpd.GeoDataFrame) -> npt.NDArray[np.object_]:
