@@ -92,11 +92,13 @@ WESTERN = Gazetteer.of(
 @pytest.mark.parametrize(
     ("row", "found"),
     [
-        ("- Abercrombie_Pl 8B", (0, "")),
+        ("- Abercrombey_Pl 8B", (0, "")),
+        ("- Abercrombie_Pl 8B", (-1, Reason.UNKNOWN_STREET)),
         ("- Abercromby_Place 8", (-1, Reason.UNKNOWN_NUMBER)),
         ("- Main_Street 12-14", (1, "")),
         ("- Main_Street 14", (-1, Reason.UNKNOWN_NUMBER)),
         ("- Main 12", (2, "")),
+        ("- Park_St_Lane 3", (-1, Reason.UNKNOWN_STREET)),
         ("- Main_Road 12", (-1, Reason.UNKNOWN_STREET)),
         ("- Park 3", (-1, Reason.SEVERAL)),
         ("LEITH High_Street 4", (5, "")),

@@ -22,6 +22,9 @@ def said(text: str) -> tuple[str, str, str, str, str]:
         ("43-45 NICOLSON STREET, WE", ("43-45", "NICOLSON STREET", "", "", "WE")),
         ("33-A Harding St", ("33-A", "HARDING ST", "", "", "")),
         ("6-1/2 Acacia St", ("6-1/2", "ACACIA ST", "", "", "")),
+        ("(4) HAYMARKET", ("4", "HAYMARKET", "", "", "")),
+        ("18(GF)-20 GEORGE STREET", ("18-20", "GEORGE STREET", "", "GF", "")),
+        ("61/6-7 LEITH STREET", ("61", "LEITH STREET", "6-7", "", "")),
         ("12/4 High St", ("12", "HIGH ST", "4", "", "")),
         ("Flat 3, 12 Main St", ("12", "MAIN ST", "3", "", "")),
         ("20 Prospect St Apt 3, Cambridge, MA", ("20", "PROSPECT ST", "3", "", "CAMBRIDGE, MA")),
@@ -41,6 +44,7 @@ def test_parts_of_an_address(text: str, parts: tuple[str, ...]) -> None:
     [
         ("St. Leonard's Street", "SAINT LEONARDS ST"),
         ("Massachusetts Avenue", "Massachusetts Ave."),
+        ("29 ST. LEONARD'S STREE", "29 Saint Leonards Street"),
         ("First Street", "1st St"),
         ("North Point Boulevard", "N POINT BLVD"),
         ("Princes Street West", "PRINCES ST W"),

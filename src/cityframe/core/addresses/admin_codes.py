@@ -91,8 +91,12 @@ class AdminCodes:
         return "" if given in GENERIC and len(code) < COUNTY else given
 
     def now(self, code: str) -> str:
-        """Return the current code for any code; the code itself where nothing took its place."""
-        return self.successors.get(code, code)
+        """Return the current code for any code; the code itself where nothing took its place.
+
+        For a town of a county that is gone it is what took the place of the county.
+        """
+        county = self.successors.get(code[:COUNTY]) if len(code) == TOWN else None
+        return county or self.successors.get(code, code)
 
     @cached_property
     def index(self) -> NameIndex[tuple[str, int]]:

@@ -25,6 +25,9 @@ _SUFFIX = {
 _NEW_TECHNOLOGY = re.compile(r"高新技术(?:产业)?(?:开发区|园区)$")
 _ECONOMIC = re.compile(r"经济(?:技术)?开发区$")
 _SHORTEST = 2
+_ZONE = re.compile(
+    r"(?:国家级?|省级|经济|高新|技术|产业|工业|农业|科技|综合|旅游|示范|现代|新|开发|管理)*(?:园?区|园|基地|管委会)"
+)
 RANKS = ("区", "县", "市", "新区")
 """What stands after the stem of a county; an upgrade changes it and leaves the stem."""
 
@@ -45,6 +48,8 @@ def full_names(name: str, level: int, city: str = "") -> set[str]:
 
     ``city`` is the stem of the city above: 合肥高新技术产业开发区 is its 高新区, 新站高新区 is not.
     """
+    if level == TOWN and _ZONE.fullmatch(name):
+        return set()  # 开发区: there is one in every city, listed as a town or not
     names = {name}
     if level == TOWN and name.endswith("街道"):
         names |= {f"{name}办", f"{name}办事处"}
@@ -61,7 +66,7 @@ def full_names(name: str, level: int, city: str = "") -> set[str]:
 def short_names(name: str, level: int) -> set[str]:
     """Return the names that leave out the rank; they need care, for roads are called so too."""
     shorter = stem(name, level)
-    return set() if shorter == name else {shorter}
+    return set() if shorter == name or _ZONE.fullmatch(name) else {shorter}
 
 
 def upgraded_names(name: str) -> set[str]:

@@ -94,7 +94,7 @@ def districts(divisions: pd.Series) -> pd.Series:
 
 def parts_of(columns: pd.DataFrame) -> pd.DataFrame:
     """Return a table of all `PARTS` from some of them; the others are empty, and so are nulls."""
-    given = columns.fillna("").astype("str")
+    given = columns.reset_index(drop=True).fillna("").astype("str")
     return pd.DataFrame(
         {name: given.get(name, "") for name in PARTS},
         index=range(len(columns)),

@@ -12,7 +12,7 @@ from cityframe.core.addresses.parts import INSIDE
 from cityframe.core.addresses.street_names import name_parts, near_names
 
 LEAST_SCORE = 0.8
-"""One slip in five letters of a street; a second doubt, of any kind, makes it a question."""
+"""One slip in five letters of a street; with a second doubt that is a question."""
 LEAST_MARGIN = 0.04
 """Less than any one doubt weighs: two candidates that differ in no doubt are a question."""
 _TYPE_UNSAID = 0.9
@@ -49,9 +49,9 @@ def resolve(
 
     A candidate has the record's street (by one of its names, or a name that is near it in the same
     district) and exactly its house number; building, unit, floor and room must not differ where
-    both say them. The score falls with each doubt: the name by its likeness, a type (0.9) or
-    district (0.95) that one side leaves unsaid, a part inside that only the record (0.95) or only
-    the feature (0.9) has.
+    both say them. The score falls with each doubt: a near name by its likeness, a type that the
+    record leaves unsaid (0.9), a district that either does (0.95), a part inside that only the
+    record (0.95) or only the feature (0.9) has.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def resolve(
     """
     limits = acceptance or Acceptance()
     asked = keyed_parts(records, gazetteer.style)
-    links = _street_links(asked, gazetteer)
+    links = street_links(asked, gazetteer)
     on_street = asked.reset_index(names="record").merge(links, on=["division", "key"])
     points = gazetteer.points.drop(columns="division").reset_index(names="position")
     pairs = on_street[on_street["number"] != ""].merge(
@@ -84,8 +84,20 @@ def resolve(
     ]
 
 
-def _street_links(asked: pd.DataFrame, gazetteer: Gazetteer) -> pd.DataFrame:
-    """Return the streets that each ``division`` and ``key`` asked for may name, with likeness."""
+def street_links(asked: pd.DataFrame, gazetteer: Gazetteer) -> pd.DataFrame:
+    """Find the streets that each ``division`` and ``key`` may name.
+
+    Parameters
+    ----------
+    asked : DataFrame
+        ``division`` and ``key``, as `keyed_parts` gives them.
+
+    Returns
+    -------
+    DataFrame
+        ``division``, ``key``, ``street`` (a number of the gazetteer's), ``likeness`` (0 to 1); each
+        pair of ``division`` and ``key`` once for each street.
+    """
     wanted = asked.loc[asked["key"] != "", ["division", "key"]].drop_duplicates(ignore_index=True)
     parts = name_parts(wanted["key"], gazetteer.style)
     wanted = pd.concat([wanted, parts], axis=1).reset_index(names="wanted")
@@ -93,9 +105,9 @@ def _street_links(asked: pd.DataFrame, gazetteer: Gazetteer) -> pd.DataFrame:
     same = _compatible(wanted.merge(streets, on="key", suffixes=("", "_there")))
     found = [same.assign(likeness=same["agreement"])]
     rest = wanted[~wanted["wanted"].isin(same["wanted"])]
-    # MAIN for MAIN ST: one side leaves the type unsaid
+    # MAIN for MAIN ST; not the other way round: SHORE and SHORE PLACE are two streets
     bare = _compatible(rest.merge(streets, on=["bare", "telling"], suffixes=("", "_there")))
-    bare = bare[(bare["type"] == "") | (bare["type_there"] == "")]
+    bare = bare[bare["type"] == ""]
     found.append(bare.assign(likeness=_TYPE_UNSAID * bare["agreement"]))
     rest = rest[~rest["wanted"].isin(bare["wanted"])]
     for division, rows in rest.groupby("division"):

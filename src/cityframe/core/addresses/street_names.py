@@ -12,8 +12,9 @@ from cityframe.core.addresses.text import folded_chinese
 from cityframe.core.addresses.western import STREET_TYPES, western_street_key
 
 LETTERS_A_SLIP = 5
-"""One slip (a letter wrong, lost, added or exchanged) is forgiven for so many letters of a name."""
-MOST_SLIPS = 2
+"""A slip (a letter wrong, lost, added or exchanged) is forgiven in so many letters of a name."""
+MOST_SLIPS = 1
+"""Two slips are as many as there are between neighbours: Angle Park and Argyle Park Terrace."""
 _ROWS = 2_000
 _CHINESE_TYPE = re.compile(r"(?:公路|胡同|高速|大道|大街|[路街巷道里弄条])$")
 # names that differ in one of these are different streets, however alike they are
@@ -45,8 +46,8 @@ def name_parts(keys: pd.Series, style: Style) -> pd.DataFrame:
 def near_names(asked: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Find the names that are the same but for a slip of the pen.
 
-    Same type, same telling words (numbers, directions, great and little), and at most one slip for
-    every five letters, two in all: ABERCROMBIE is ABERCROMBY, but 中山路 is not 中川路.
+    Same type, same telling words (numbers, directions, great and little), five letters or more, and
+    no more than one slip: ABERCROMBEY is ABERCROMBY, but 中山路 is not 中川路.
 
     Parameters
     ----------

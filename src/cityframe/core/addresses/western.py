@@ -10,7 +10,7 @@ ALY ALLEY, ARC ARCADE, AVE AVENUE AV AVEN, BLVD BOULEVARD BVD BOUL, BDWY BROADWA
 CL CLOSE, CT COURT CRT, CRES CRESCENT CR CRESC CRS, DR DRIVE DRV, EXT EXTENSION, GDNS GARDENS GDN,
 GDN GARDEN, GRN GREEN, GR GROVE GRV, HTS HEIGHTS, HWY HIGHWAY, LN LANE LA, LOAN, MEWS, MT MOUNT,
 PK PARK, PKWY PARKWAY PWY, PL PLACE PLC, PLZ PLAZA, RD ROAD, ROW, SQ SQUARE, ST STREET STR,
-STS STREETS, TER TERRACE TERR TCE, VW VIEW, WAY WY, WYND, WALK WK, YD YARD
+TER TERRACE TERR TCE, VW VIEW, WAY WY, WYND, WALK WK, YD YARD
 """
 _DIRECTIONS = (
     "N NORTH, S SOUTH, E EAST, W WEST, NE NORTHEAST, NW NORTHWEST, SE SOUTHEAST, SW SOUTHWEST"
@@ -27,6 +27,23 @@ def _table(text: str) -> dict[str, str]:
 
 STREET_TYPES = _table(_TYPES)
 """Every spelling of a street's type, with the one that keys use."""
+_LEAST, _CUT = 3, 2
+
+
+def _cut_short() -> dict[str, str]:
+    """Return the types that lost one or two letters to the width of a column: STREE, AVENU, LAN."""
+    cut: dict[str, set[str]] = {}
+    for word, kind in STREET_TYPES.items():
+        for length in range(max(_LEAST, len(word) - _CUT), len(word)):
+            cut.setdefault(word[:length], set()).add(kind)
+    return {
+        word: kinds.pop()
+        for word, kinds in cut.items()
+        if len(kinds) == 1 and word not in STREET_TYPES
+    }
+
+
+_CUT_SHORT = _cut_short()
 _WAYS = _table(_DIRECTIONS)
 _ORDINAL = {word: str(number) for number, word in enumerate(_ORDINALS.split(", "), start=1)}
 _ORDINAL_DIGITS = re.compile(r"(\d+)(?:ST|ND|RD|TH)")
@@ -37,9 +54,12 @@ _NUMBER = (
     r"(?:[ -]1/2|(?:[-&+]\d*[A-Z]?(?![A-Z]))+)?"
 )
 _HEAD = re.compile(
-    rf"(?P<number>{_NUMBER})(?:/(?P<flat>[A-Z]?\d+[A-Z]?))?"
+    rf"(?P<number>{_NUMBER})(?:/(?P<flat>[A-Z]?\d+[A-Z]?(?:-\d+)?))?"
     r"(?: ?\((?P<floor>[^)]*)\))?[ ,]+(?=\S)"
 )
+# (4) HAYMARKET is number 4, and 18(GF)-20 the ground floor of 18-20
+_ENCLOSED = re.compile(r"^\((\d[^)\s]*)\)(?= )")
+_FLOOR_OF_FIRST = re.compile(r"^(\d+[A-Z]?)(\([^)]*\))(-\d+[A-Z]?)")
 _SPACED = re.compile(r" (?=[A-Z])")
 _UNIT = re.compile(
     r"[ ,]*(?:^|(?<=[ ,]))(?:#|\b(?:UNIT|APT|APARTMENT|FLAT|SUITE|STE|RM|ROOM|NO)\b[. ]*#?) ?"
@@ -58,7 +78,8 @@ class WesternParser:
 
     def parse(self, text: str) -> Address:
         """Return the parts of an address; what is no part stays as the remainder."""
-        whole, unit = folded(text), ""
+        whole = _FLOOR_OF_FIRST.sub(r"\1\3\2", _ENCLOSED.sub(r"\1", folded(text)))
+        unit = ""
         match = _UNIT.search(whole)
         if match:
             unit = match["unit"]
@@ -94,6 +115,8 @@ def western_street_key(name: str) -> str:
             keyed.append("SAINT")
         elif place and (is_last or before_way) and word in STREET_TYPES:
             keyed.append(STREET_TYPES[word])
+        elif place and is_last and word in _CUT_SHORT:
+            keyed.append(_CUT_SHORT[word])
         elif word in _WAYS and (is_last or not place) and len(words) > 1:
             keyed.append(_WAYS[word])
         else:
