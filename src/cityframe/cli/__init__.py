@@ -21,12 +21,14 @@ from cityframe.cli import (
     demo,
     demo_city,
     diff,
+    explain,
     export,
     fsck,
     history,
     init,
     inspection,
     key,
+    match,
     migrate,
     package,
     prune,
@@ -46,7 +48,8 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    package, report, rule, waive, waiver, question, inspection, key, migrate, prune, fsck, redact,
+    explain, package, report, rule, waive, waiver, question, inspection, key, match, migrate, prune, fsck,
+    redact,
 )  # fmt: skip
 
 
