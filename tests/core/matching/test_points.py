@@ -68,6 +68,11 @@ def test_the_same_number_or_none_is_no_veto(one: str | None, other: str | None) 
     assert links(points((0, 0)), points((0, 0)), numbered([one], [other])) == [(0, 0, True)]
 
 
+def test_the_same_number_is_better_than_none() -> None:
+    evidence = numbered(["12"], [None, "12"])
+    assert links(points((0, 0)), points((3, 0), (-3, 0)), evidence) == [(0, 1, True)]
+
+
 def test_level_rivals_are_questions_from_either_side() -> None:
     one, two = points((0, 0)), points((5, 0), (-5, 0))
     assert links(one, two) == [(0, 0, False), (0, 1, False)]

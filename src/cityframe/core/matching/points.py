@@ -1,10 +1,10 @@
 """Which points of two sides are the same hydrant, place or address.
 
 A pair costs its distance, and the reach if the names have nothing in common; with names on both
-sides, the mean of the two. Number, unit or floor that differ forbid it. Pairs compete: one that
-costs least to both its points, by a margin, is a link. What is left competes again, so that a
-point that is taken is no rival any more. What then stands level is a question, never a guess:
-nothing is assigned to make the whole come out even.
+sides, the mean of the two. Number, unit or floor that differ forbid it; where one side alone has
+them, it costs a little. Pairs compete: one that costs least to both its points, by a margin, is a
+link. What is left competes again, so that a point that is taken is no rival any more. What then
+stands level is a question, never a guess: nothing is assigned to make the whole come out even.
 
 Nothing refers to the order of the sides: exchanged, the same links come out.
 """
@@ -28,6 +28,10 @@ LEAST_SCORE = 0.5
 
 LEAST_MARGIN = 0.1
 """A rival that comes within a tenth leaves the pair to a person."""
+
+SILENCE = 0.1
+"""What a number costs that only one side has, in reaches, where others agree: 12 is 12 rather than
+12A, but may be. Of several columns each counts for its share."""
 
 ROUNDS = 4
 """How often what is left competes again: a link may free one that was in its shadow."""
@@ -85,9 +89,10 @@ def _candidates(xy: tuple[Numbers, Numbers], evidence: Evidence, reach: float) -
                 is_named = ~np.isnan(alike)
                 cost = np.where(is_named, (cost + (1 - np.nan_to_num(alike)) * reach) / 2, cost)
                 unseen = np.where(is_named, unseen / 2, unseen)
-            may_be = cost <= (1 - LEAST_SCORE) * reach
             if statements is not None:
-                may_be &= ~statements.contradict(*sides)
+                cost = cost + SILENCE * reach * statements.silence(*sides)
+                cost[statements.contradict(*sides)] = np.inf
+            may_be = cost <= (1 - LEAST_SCORE) * reach
             table = {columns[0]: found.point, columns[1]: found.partner}
             tables.append(pd.DataFrame({**table, "cost_m": cost, "unseen_m": unseen})[may_be])
     empty = {"before": np.intp, "after": np.intp, "cost_m": float, "unseen_m": float}

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cityframe.core.displacement import Flags, Positions
+from cityframe.core.displacement import Flags, Numbers, Positions
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class Statements:
         one, other = self.before[before_at], self.after[after_at]
         differs: Flags = ((one != other) & (one >= 0) & (other >= 0)).any(axis=1)
         return differs
+
+    def silence(self, before_at: Positions, after_at: Positions) -> Numbers:
+        """Return for pairs the share of the columns in which one side alone says something."""
+        is_said = self.before[before_at] >= 0, self.after[after_at] >= 0
+        share: Numbers = (is_said[0] != is_said[1]).sum(axis=1) / max(self.before.shape[1], 1)
+        return share
 
 
 def _codes(values: pd.Series) -> npt.NDArray[np.intp]:
