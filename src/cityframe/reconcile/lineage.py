@@ -29,8 +29,6 @@ class Lineage:
     ----------
     events : DataFrame
         `EVENT_COLUMNS`, by positions of features and records.
-    retired : ndarray of int
-        Positions of the features that end by an event although nothing said that they go.
     gone : ndarray of int
         Positions of all features that end.
     uids : ndarray of str
@@ -38,7 +36,6 @@ class Lineage:
     """
 
     events: pd.DataFrame
-    retired: Positions
     gone: Positions
     uids: npt.NDArray[np.object_]
 
@@ -93,7 +90,6 @@ def lineage_of(
     filled = [part for part in parts if len(part)] or parts[:1]
     return Lineage(
         events=pd.concat(filled, ignore_index=True)[list(EVENT_COLUMNS)],
-        retired=retired,
         gone=np.union1d(gone, retired).astype(np.intp),
         uids=matched.index["uid"].to_numpy(dtype=object),
     )
