@@ -48,8 +48,8 @@ from cityframe.errors import CityframeError
 
 COMMANDS: tuple[ModuleType, ...] = (
     init, validate, schemas, demo, demo_city, pull, bridge, cycle, release, diff, export, history,
-    explain, package, report, rule, waive, waiver, question, inspection, key, match, migrate, prune, fsck,
-    redact,
+    explain, package, report, rule, waive, waiver, question, inspection, key, match, migrate, prune,
+    fsck, redact,
 )  # fmt: skip
 
 
