@@ -1,6 +1,7 @@
 """Join records to the features that their addresses name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
 import geopandas as gpd
@@ -120,15 +121,15 @@ def read_parts(given: Mapping[str, pd.Series], parser: AddressParser) -> pd.Data
     is_code = district.str.fullmatch(r"\d+")
     words = texts.assign(district=district.mask(is_code, ""))
     named = [name for name in _IN_WORDS[parser.style] if name in words]
-    whole = words[named].agg("".join, axis=1) if named else pd.Series("", index=texts.index)
+    whole = _together(words, named, "") if named else district.mask(district != "", "")
     unique = whole.unique()
     table = address_table([parser.parse(text) for text in unique])
     parts = table.iloc[pd.Index(unique).get_indexer(whole)].reset_index(drop=True)
     for name in texts.columns:
         if name not in _IN_WORDS[parser.style]:
-            parts[name] = texts[name].map(folded).where(texts[name] != "", parts[name])
+            parts[name] = _folded(texts[name]).where(texts[name] != "", parts[name])
     is_named = is_code | (district != "") & (parts["division"] == "")
-    parts["division"] = parts["division"].mask(is_named, district.map(folded))
+    parts["division"] = parts["division"].mask(is_named, _folded(district))
     return parts_of(parts)
 
 
@@ -138,8 +139,19 @@ def _text(column: pd.Series) -> pd.Series:
 
 def _attributes(features: pd.DataFrame, given: str | tuple[str, ...]) -> pd.Series:
     names = (given,) if isinstance(given, str) else given
-    texts = pd.concat([_text(features[name]) for name in names], axis=1)
-    return texts.agg(" ".join, axis=1).str.strip() if len(names) > 1 else texts.iloc[:, 0]
+    return _together({name: _text(features[name]) for name in names}, names, " ")
+
+
+def _folded(texts: pd.Series) -> pd.Series:
+    return texts.map({text: folded(text) for text in texts.unique()}).astype("str")
+
+
+def _together(
+    texts: Mapping[str, pd.Series] | pd.DataFrame, names: Sequence[str], between: str
+) -> pd.Series:
+    """Return texts put together, row by row; empty ones leave no gap at the ends."""
+    columns = [texts[name].fillna("").astype("str") for name in names]
+    return reduce(lambda left, right: left + between + right, columns).str.strip()
 
 
 def _aliases(
@@ -160,7 +172,7 @@ def _aliases(
 
 
 def _shown(given: Mapping[str, pd.Series]) -> pd.Series:
-    return pd.DataFrame(dict(given)).fillna("").agg(" ".join, axis=1).str.strip()
+    return _together(given, list(given), " ")
 
 
 def _problems(resolved: pd.DataFrame, uids: pd.Series, join: AddressGeometry) -> list[Problem]:
