@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from cityframe.config.source import Feed, Source
 from cityframe.core.matching.learned import Scorer, read_scorer
 from cityframe.model.change import ChangeKind
-from cityframe.model.delivery import Delivery
+from cityframe.model.delivery import Delivery, SourceKind
 from cityframe.model.layer import Layer
 from cityframe.model.question import Answer
 from cityframe.pipeline.city import City
@@ -62,6 +62,10 @@ def feed_setting(
         constraints=constraints_of(city, answers, layer.name, current.index()["uid"]),
         base=read_plan(city, cycle).bases.get(delivery.id),
         area=_area(city, source, feed, layer, framework_layer),
+        borders=_borders(city, layer, framework_layer),
+        nodes=frozenset(
+            one.name for one in city.workspace.sources.values() if one.kind is SourceKind.NODE
+        ),
         scorer=_scorer(city.workspace.root / feed.matching.model) if feed.matching.model else None,
         removal_history=[one.share(ChangeKind.REMOVED) for one in history if one.count],
         former=history,
@@ -81,6 +85,13 @@ def _area(
     features = framework_layer(feed.coverage.layer)
     where = str(city.workspace.root / "sources" / f"{source.name}.yaml")
     return covered_area(features.to_crs(layer.crs), feed.coverage, where=where)
+
+
+def _borders(
+    city: City, layer: Layer, framework_layer: Callable[[str], gpd.GeoDataFrame]
+) -> gpd.GeoDataFrame | None:
+    edges = city.workspace.reconciling[layer.name].edges
+    return None if edges is None else framework_layer(edges.borders).to_crs(layer.crs)
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,7 @@
 """What is kept of how records found their features: the bridge table, and provenance of matches."""
 
+from collections.abc import Sequence
+
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
@@ -85,5 +87,10 @@ def match_provenance(
     )
     by_match = by_match[by_match["uid"].isin(changes["uid"])]
     lost = comparison.provenance[list(PROVENANCE_COLUMNS)]
-    filled = [part for part in (by_match, lost) if len(part)] or [by_match]
+    return concat_provenance([by_match, lost])
+
+
+def concat_provenance(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return several tables of provenance as one: `PROVENANCE_COLUMNS`."""
+    filled = [part for part in parts if len(part)] or list(parts[:1])
     return pd.concat(filled, ignore_index=True)[list(PROVENANCE_COLUMNS)]

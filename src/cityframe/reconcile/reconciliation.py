@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cityframe.core.agreement import Agreement
 from cityframe.core.findings import concat_findings
 from cityframe.reconcile.asking import Asker, concat_questions
 from cityframe.reconcile.cascade import Matches, match_records
@@ -15,12 +16,13 @@ from cityframe.reconcile.changes import Draft, change_table
 from cityframe.reconcile.comparison import Comparison, compare
 from cityframe.reconcile.coverage import absent_inside, outside_findings
 from cityframe.reconcile.current import CurrentLayer
+from cityframe.reconcile.edges import match_edges
 from cityframe.reconcile.fates import record_fates
 from cityframe.reconcile.former_deliveries import Absence, held_absent
 from cityframe.reconcile.guards import Guard
 from cityframe.reconcile.lineage import LIVES_ON, lineage_of
 from cityframe.reconcile.merging import Merging
-from cityframe.reconcile.origin import bridge_rows, match_provenance
+from cityframe.reconcile.origin import bridge_rows, concat_provenance, match_provenance
 from cityframe.reconcile.question_findings import QUESTION_RULES, question_findings
 from cityframe.reconcile.record_findings import record_findings
 from cityframe.reconcile.records import Records
@@ -28,6 +30,7 @@ from cityframe.reconcile.roles import MatchedRecords, Role
 from cityframe.reconcile.setting import Setting
 from cityframe.reconcile.shape_pass import shape_pass
 from cityframe.reconcile.shapes import ShapeOutcome
+from cityframe.reconcile.shared_boundaries import follow_boundaries
 
 Positions = npt.NDArray[np.intp]
 
@@ -122,6 +125,11 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
         ],
         layer.crs,
     )
+    provenance = [match_provenance(changes, matched, comparison, delivery)]
+    seams: list[gpd.GeoDataFrame] = []
+    if held.empty:
+        changes, seams, followed = _follow(current, changes, comparison, setting)
+        provenance += followed
     questions = _questions(current, matched, comparison, setting)
     fates = record_fates(matched, comparison, new[["uid", "basis"]], _rules_of_doubt(matches))
     if len(held):
@@ -136,13 +144,14 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
                 question_findings(questions, layer, delivery.id, tolerance),
                 record_findings(matched, delivery.id),
                 *_outside(incoming, setting),
+                *seams,
             ],
             layer.crs,
         ),
         questions=questions,
         lineage=lineage.table(uids),
         bridge=bridge_rows(current, matched, uids, setting),
-        provenance=match_provenance(changes, matched, comparison, delivery),
+        provenance=concat_provenance(provenance),
         quarantine_reasons=tuple(held["found"]),
         absent=absence.times,
         answers_met=setting.constraints.taking_part(records.subject, setting.constraints.values)
@@ -221,6 +230,45 @@ def _rules_of_doubt(matches: Matches) -> pd.Series:
     """Return the rule of the question about each doubtful record, by its position."""
     first = matches.candidates.drop_duplicates("incoming").set_index("incoming")["kind"]
     return first.map({kind.value: rule for kind, rule in QUESTION_RULES.items()})
+
+
+def _follow(
+    current: CurrentLayer, changes: gpd.GeoDataFrame, comparison: Comparison, setting: Setting
+) -> tuple[gpd.GeoDataFrame, list[gpd.GeoDataFrame], list[pd.DataFrame]]:
+    """Let neighbours follow: across shared boundaries, and across the borders of districts.
+
+    Returns
+    -------
+    tuple
+        The change table with what followed, findings, and the provenance of what followed.
+    """
+    layer, delivery, tolerance = setting.layer, setting.delivery, setting.tolerance
+    findings, provenance = [], []
+    if setting.rules.shared_boundaries and layer.geometry.single == "Polygon":
+        is_kept = (comparison.outcome["agreement"] == Agreement.WITHIN).to_numpy()
+        said = dict(
+            zip(comparison.after["uid"][is_kept], comparison.after.geometry[is_kept], strict=True)
+        )
+        changes, torn, rows = follow_boundaries(
+            changes, current, layer, delivery=delivery, tolerance=tolerance, said=said
+        )
+        findings.append(torn)
+        provenance.append(rows)
+    if setting.borders is not None:
+        changes, apart, rows = match_edges(
+            changes,
+            current,
+            layer,
+            rules=setting.rules,
+            borders=setting.borders,
+            origins=current.origins,
+            delivery=delivery,
+            tolerance=tolerance,
+            nodes=setting.nodes,
+        )
+        findings.append(apart)
+        provenance.append(rows)
+    return changes, findings, provenance
 
 
 def _outside(incoming: gpd.GeoDataFrame, setting: Setting) -> list[gpd.GeoDataFrame]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import geopandas as gpd
 from shapely.geometry.base import BaseGeometry
 
 from cityframe.config.reconciling import Reconciling
@@ -33,6 +34,10 @@ class Setting:
         The release that the source worked from.
     area : geometry, optional
         Of which a full delivery speaks; everywhere by default.
+    borders : GeoDataFrame, optional
+        The districts whose features must meet (``rules.edges``), in the CRS of the layer.
+    nodes : frozenset of str
+        Sources of kind ``node``.
     scorer : Scorer, optional
         A trained scorer of pairs.
     removal_history : sequence of float
@@ -58,6 +63,8 @@ class Setting:
     constraints: Constraints = NO_CONSTRAINTS
     base: int | None = None
     area: BaseGeometry | None = None
+    borders: gpd.GeoDataFrame | None = None
+    nodes: frozenset[str] = frozenset()
     scorer: Scorer | None = None
     removal_history: Sequence[float] = ()
     former: Sequence[FeedEffect] = ()
