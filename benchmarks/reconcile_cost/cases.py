@@ -15,15 +15,16 @@ from cityframe.core.matching.labels import UNMATCHED
 from cityframe.core.matching.place import match_place
 from cityframe.core.matching.polygons import match_polygons
 from cityframe.core.three_way import merge_values
+from reconcile_cost.layers import reconciled
 from reconcile_cost.polygons import (
     LAYER,
     Geometries,
     Numbers,
     changed,
     jittered,
+    layer_rings,
     polygons,
     redrawn,
-    rings,
 )
 from reconcile_cost.tiles import tiled
 
@@ -75,13 +76,12 @@ def matched(case: str) -> Callable[[Bench], Iterator[Line]]:
 
 def match_sides(meter: Meter, case: str, bench: Bench) -> int:
     """Match generated polygons with a later survey; return how many have a counterpart."""
-    ring = np.concatenate(
-        [rings(first, min(100_000, bench.rows - first)) for first in range(0, bench.rows, 100_000)]
-    )
+    ring = layer_rings(bench.rows)
     later = _LATER[case](ring)
     if not bench.in_order:
         later = later[np.random.default_rng(2).permutation(len(later))]
     before, after = polygons(ring), polygons(later)
+    del ring, later
     # a tree keeps boxes with the geometries; each side of the comparison makes its own
     with meter("matching"):
         found = by_shape(before, after) if case == "shape" else by_all(before, after)
@@ -145,10 +145,16 @@ def tiles(bench: Bench) -> Iterator[Line]:
     yield from tiled(bench.rows, bench.threads)
 
 
+def layer(bench: Bench) -> Iterator[Line]:
+    """Yield the cost of a whole delivery."""
+    yield from reconciled(bench.rows)
+
+
 CASES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "changed": matched("changed"),
     "jittered": matched("jittered"),
     "shape": matched("shape"),
     "merge": merged,
+    "layer": layer,
     "tiles": tiles,
 }

@@ -42,6 +42,12 @@ def rings(first: int, count: int) -> Numbers:
     return _closed(np.round(np.stack([x, y], axis=2), 3))
 
 
+def layer_rings(rows: int) -> Numbers:
+    """Return the rings of so many buildings."""
+    step = 100_000
+    return np.concatenate([rings(at, min(step, rows - at)) for at in range(0, rows, step)])
+
+
 def polygons(ring: Numbers) -> Geometries:
     """Return the polygons of closed rings."""
     made: Geometries = np.asarray(shapely.polygons(shapely.linearrings(ring)), dtype=object)

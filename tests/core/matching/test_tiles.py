@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from cityframe.core.agreement import Tolerance
 from cityframe.core.displacement import Geometries
 from cityframe.core.matching.correspondence import Correspondence
+from cityframe.core.matching.lines import match_lines
+from cityframe.core.matching.local_shift import CELL_M
 from cityframe.core.matching.place import match_place
+from cityframe.core.matching.points import match_points
+from cityframe.core.matching.polygons import match_polygons
 from cityframe.core.matching.tiles import GeometrySide, ahead, match_in_tiles
 
 TOLERANCE = Tolerance(0.25)
@@ -68,6 +72,51 @@ def test_tiles_give_what_the_whole_gives(
             whole(match, before, other),
             check_dtype=False,
         )
+
+
+def surveys(seed: int, kind: str, count: int, side_m: float) -> tuple[Geometries, Geometries]:
+    """Return two surveys of one place, displaced against each other; some is gone, some is new."""
+    random = np.random.default_rng(seed)
+    at = np.round(random.random((count, 1, 2)) * side_m, 3)
+    if kind == "points":
+        shape = np.zeros((1, 2))
+    elif kind == "lines":
+        turn = np.stack([random.random((count, 1)) - 0.5, random.random((count, 1)) - 0.5], axis=2)
+        shape = np.concatenate([np.zeros((count, 1, 2)), turn * 20, turn * 40 + 1], axis=1)
+    else:
+        size = 5 + 10 * random.random((count, 1, 1))
+        shape = size * np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+    old = at + shape
+    new = old + np.array([0.6, 0.3]) + random.normal(0, 0.1, old.shape)
+    make: Any = {"points": lambda xy: shapely.points(xy[:, 0]), "lines": shapely.linestrings}.get(
+        kind, shapely.polygons
+    )
+    return make(old[random.random(count) < 0.9]), make(new[random.random(count) < 0.9])
+
+
+# how far each looks: its grid of shifts in so many rounds, and competitors of competitors
+LOOKS: dict[str, tuple[Any, int, float, float, float]] = {
+    "polygons": (match_polygons, 400, 6000.0, 2000.0, 2 * CELL_M + 30),
+    "lines": (match_lines, 150, 1500.0, 500.0, 200.0),
+    "points": (match_points, 300, 300.0, 100.0, 30.0),
+}
+
+
+@settings(max_examples=2, deadline=None)
+@pytest.mark.parametrize("kind", LOOKS)
+@given(seed=st.integers(0, 2**32))
+def test_matchers_by_shape_link_in_tiles_what_they_link_as_a_whole(kind: str, seed: int) -> None:
+    matcher, count, side_m, tile_m, halo_m = LOOKS[kind]
+    before, after = surveys(seed, kind, count, side_m)
+
+    def match(one: Geometries, other: Geometries) -> pd.DataFrame:
+        found: Correspondence = matcher(one, other, TOLERANCE, reach_m=3.0)
+        return found.links
+
+    expected = whole(match, before, after)
+    assert len(expected) > count // 2
+    links = tiled(match, before, after, tile_m=tile_m, halo_m=halo_m)
+    pd.testing.assert_frame_equal(links, expected, check_dtype=False)
 
 
 def chain(count: int) -> tuple[Geometries, Geometries]:
