@@ -5,7 +5,8 @@ the full official name of one district after that of its city are judged by that
 texts without their city show what is left open where several cities have a district of the name.
 Of the rest two samples were judged by reading (``addresses_judged.csv``: row of the file and code
 of the district, empty where the text tells none). The sample ``tuned`` was read while the rules
-were written, ``held-out`` was drawn when they were done (numpy's default_rng, seeds 20131022 and
+were written, ``held-out`` was drawn when all but the rule of towns were done; both with the answer
+in view (numpy's default_rng, seeds 20131022 and
 20131023).
 
 Edinburgh's street name bank holds names that are free for new streets, not the streets that there
