@@ -40,14 +40,16 @@ HALF = 0.5
 one from this probability on."""
 
 SURE_OVERLAP = 0.2
-"""An overlap of less than a fifth of the smaller polygon is a question."""
+"""An overlap of less than a fifth of the smaller polygon is a question: of judged buildings that share
+so little, one pair in eight is none."""
 
 TIE = 0.9
 """What shares this much of the ground that the best rival shares is nearly as good."""
 
 TOUCHING_M = 0.1
 """Polygons of one side that lie no further apart touch: what a snap would close. Up to
-`NEARLY_TOUCHING_M` they may be meant to: a question."""
+`NEARLY_TOUCHING_M` they may be meant to, a question: of judged buildings beside a linked one, all
+that touch go with it, and two in three of those that nearly do."""
 
 UNSURE_BAND = 0.35
 """A scorer's probability as near as this to `HALF` is a question: from 0.15 to 0.85."""
