@@ -40,8 +40,8 @@ HALF = 0.5
 one from this probability on."""
 
 SURE_OVERLAP = 0.2
-"""An overlap of less than a fifth of the smaller polygon is a question: of judged buildings that share
-so little, one pair in eight is none."""
+"""An overlap of less than a fifth of the smaller polygon is a question: of judged buildings that
+share so little, one pair in eight is none."""
 
 TIE = 0.9
 """What shares this much of the ground that the best rival shares is nearly as good."""

@@ -15,8 +15,8 @@ from cityframe.core.displacement import Flags, Geometries, Numbers, Positions
 from cityframe.core.matching.common_area import common_area
 
 MIN_OVERLAP = 0.05
-"""Least share of the smaller polygon that counts as overlap: neighbours drawn to a common wall share
-as much at an error of half a metre in ten."""
+"""Least share of the smaller polygon that counts as overlap: neighbours drawn to a common wall
+share as much at an error of half a metre in ten."""
 
 PLAIN_OVERLAP = 0.8
 """A counterpart that covers this share of the larger polygon is the plain one; DESIGN asks as much
