@@ -1,9 +1,10 @@
 """Give answers and take them back; a cycle in review takes its deliveries in again with them.
 
-An answer is in the ledger before anything else happens. What was taken in without it is dropped
-from the end of the plan backwards, so that what is left at any moment is the beginning of the plan,
-then taken in again, staged, checked and put in review. A process killed in between leaves a cycle
-that nobody can approve; ``cityframe cycle run`` completes it (`take_in_again`).
+An answer is in the ledger before anything else happens. Then the check of the candidate goes,
+without which nobody can approve. What was taken in without the answer is dropped from the end of
+the plan backwards, so that what is left at any moment is the beginning of the plan, then taken in
+again, staged, checked and put in review. A process killed in between leaves a cycle that
+``cityframe cycle run`` completes (`take_in_again`).
 """
 
 import hashlib
@@ -35,7 +36,7 @@ from cityframe.pipeline.questions import (
     withdrawn_answers,
 )
 from cityframe.pipeline.review import put_in_review
-from cityframe.pipeline.staging import check_candidate, stage
+from cityframe.pipeline.staging import CHECK_FILE, check_candidate, stage
 from cityframe.pipeline.turns import turn_of
 from cityframe.store.pruned import sync_folder
 
@@ -159,9 +160,14 @@ def take_in_again(city: City, cycle: str) -> bool:
     bool
         Whether there was any; the state of what is left is that of a cycle that was never stopped.
     """
-    dropped = _drop_stale(city, cycle)
     is_in_review = cycle_state(city, cycle) is CycleState.IN_REVIEW
-    if not dropped and not (is_in_review and first_stale(city, cycle) is not None):
+    check = city.cycle_folder(cycle) / "candidate" / CHECK_FILE
+    if is_in_review and first_stale(city, cycle) is not None and check.exists():
+        # from here on the old candidate can't be approved any more
+        check.unlink()
+        sync_folder(check.parent)
+    dropped = _drop_stale(city, cycle)
+    if not dropped and not (is_in_review and not check.exists()):
         return False
     wanted = read_plan(city, cycle).deliveries if is_in_review else dropped
     for source in dict.fromkeys(source_of(one) for one in wanted):

@@ -10,6 +10,7 @@ from cityframe.pipeline.decisions import decision
 from cityframe.pipeline.intake import take_in
 from cityframe.pipeline.plan import cycle_state, open_cycle, read_plan
 from cityframe.pipeline.publishing import publish
+from cityframe.pipeline.questions import kept_questions
 from cityframe.pipeline.releasing import note_missing_releases, release
 from cityframe.pipeline.review import approve, is_as_reviewed, put_in_review
 from cityframe.pipeline.staging import candidate_of, check_candidate, stage
@@ -126,6 +127,10 @@ def close_without_changes(city: City, cycle: str) -> str:
     deliveries = ", ".join(read_plan(city, cycle).deliveries)
     if quarantined:
         why = f"no change is left: quarantined {', '.join(one.delivery for one in quarantined)}"
+    elif asked := sum(
+        frame["question"].nunique() for frame in kept_questions(city, cycle).values()
+    ):
+        why = f"no change is left: {asked} questions are open; answer them, and deliver again"
     else:
         why = f"no change: {deliveries} say what the framework already says"
     if cycle_state(city, cycle) is not CycleState.ABANDONED:

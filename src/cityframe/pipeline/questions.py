@@ -120,7 +120,7 @@ def void_reason(city: City, answer: Answer) -> str:
     ended = [resolve(city.framework, uid) for uid in answer.uids]
     heirs = sorted({uid for one in ended for uid in one.successors})
     gone = ", ".join(answer.uids)
-    return f"{gone} is gone" + (f"; in its place are {', '.join(heirs)}" if heirs else "")
+    return f"{gone} ended" + (f"; in its place are {', '.join(heirs)}" if heirs else "")
 
 
 def answers_of_cycle(city: City, cycle: str) -> tuple[Answer, ...]:

@@ -122,7 +122,8 @@ def _require_as_reviewed(city: City, cycle: str) -> None:
 def is_as_reviewed(city: City, cycle: str) -> bool:
     """Tell whether candidate, check, findings and report are those that were put in review."""
     reviewed = city.ledger.last(what=CycleState.IN_REVIEW, subject=cycle)
-    if reviewed is None:
+    # an answer takes the check away before it changes anything else
+    if reviewed is None or not _check_file(city, cycle).exists():
         return False
     # reviews of before waivers don't name the check
     said = {"check_digest": _sha256(_check_file(city, cycle)), **reviewed.body}
