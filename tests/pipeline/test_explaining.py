@@ -133,7 +133,7 @@ def test_a_removed_feature_tells_which_delivery_ended_it(town: Town, grid: list[
     found = explain(town.city, uid)
     assert found.presence is Presence.ENDED
     assert found.state["ended_by"] == later.delivery.id
-    assert f"Cadastral survey (delivery {later.delivery.id}) ended it" in in_words(found, "en")
+    assert f"(delivery {later.delivery.id}) ended it, in release 2" in in_words(found, "en")
     assert "it is in release 1" in in_words(explain(town.city, uid, 1), "en")
 
 

@@ -44,7 +44,8 @@ class Explanation:
     state : mapping
         The row that holds, comes next or held last: ``release`` that brought it, ``made_at``,
         ``cycle``, ``release_kind``, ``change``, ``basis``, ``delivery``, ``source``, ``record``,
-        ``valid_from``, ``valid_to``, ``ended_by``, ``score``, ``margin``.
+        ``valid_from``, ``valid_to``, ``ended_by`` (a delivery), ``ended_in`` (a release),
+        ``score``, ``margin``.
     values : tuple of mapping
         Of each attribute: ``attribute, value, source, delivery, observed_at``.
     disputes : tuple of mapping
@@ -175,8 +176,12 @@ def _first_release(rows: pd.DataFrame, row: Mapping[Hashable, Any]) -> int:
     """Return the release that brought a state: later ones may only have cut its period."""
     first = int(row["release_from"])
     same = rows[(rows["digest"] == row["digest"]) & (rows["delivery"] == row["delivery"])]
-    from_until = same.dropna(subset=["release_to"])[["release_to", "release_from"]]
-    before = dict(from_until.astype(int).itertuples(index=False))
+    # a period is only ever cut: what a roll-back opens again is no part of what it had cut
+    longer = same["valid_to"].isna()
+    if not pd.isna(row["valid_to"]):
+        longer |= (same["valid_to"] >= row["valid_to"]).fillna(False).astype(bool)
+    closed = same[longer].dropna(subset=["release_to"])[["release_to", "release_from"]]
+    before = dict(closed.astype(int).itertuples(index=False))
     while first in before:
         first = before[first]
     return first
@@ -192,6 +197,7 @@ def _state(row: Mapping[Hashable, Any], brought: Release, noted: pd.DataFrame) -
         "made_at": brought.created_at,
         "cycle": brought.cycle,
         **{name: _plain(row[name]) for name in names},
+        "ended_in": None if _plain(row["ended_by"]) is None else int(row["release_from"]),
         "source": source_of(str(row["delivery"])),
         "score": _plain(match.get("score")),
         "margin": _plain(match.get("margin")),

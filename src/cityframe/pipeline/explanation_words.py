@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cityframe.config.reconciling import GEOMETRY
+from cityframe.model.question import ACTION_TITLES, Action
 from cityframe.model.text import Title
 from cityframe.pipeline.explaining import Explanation, Presence
 
@@ -134,7 +135,7 @@ class _Words:
             f"（{made}，更新周期 {state['cycle']}）起{zh_change}，"
             f"由{brought}{of_record}带来，自 {began} 起有效。",
             f"Its {'last' if verb else 'present'} state came with release {state['release']} "
-            f"({made}, cycle {state['cycle']}){en_change}, said by {of_record}{brought}, "
+            f"({made}, cycle {state['cycle']}){en_change}, by {of_record}{brought}, "
             f"valid from {began}.",
         )
 
@@ -166,7 +167,9 @@ class _Words:
         zh, en = f"该状态于 {day} 结束", f"That state ended on {day}"
         if by:
             delivery = self._delivery(by.rpartition(".")[0], by)
-            zh, en = f"{zh}，由{delivery}终止", f"{en}; {delivery} ended it"
+            number = state["ended_in"]
+            zh = f"{zh}，由{delivery}终止（版本 {number}）"
+            en = f"{en}; {delivery} ended it, in release {number}"
         yield self._say(f"{zh}。", f"{en}.")
         if self._facts.presence is Presence.ENDED and self._facts.successors:
             uids = ", ".join(self._facts.successors)
@@ -183,9 +186,10 @@ class _Words:
                     f"{one['why']}.",
                 )
         for one in facts.answers:
+            action = self._of(ACTION_TITLES[Action(one["action"])])
             yield self._say(
-                f"{one['who']} 答复了有关本要素的问题（{one['action']}）：{one['why']}。",
-                f"{one['who']} answered a question about it ({one['action']}): {one['why']}.",
+                f"{one['who']} 答复了有关本要素的问题（{action}）：{one['why']}。",
+                f"{one['who']} answered a question about it ({action}): {one['why']}.",
             )
         for one in facts.waivers:
             who, rule, until = one["approver"], one["rule"], _day(one["expires_at"])
@@ -200,7 +204,7 @@ class _Words:
         yield self._say("各属性的来源：", "Where its values come from:")
         for one in self._facts.values:
             name, day = self._attribute(one["attribute"]), _day(one["observed_at"])
-            value = "" if one["attribute"] == GEOMETRY else f" {one['value']}"
+            value = "" if one["attribute"] == GEOMETRY else f" {_shown(one['value'])}"
             delivery = self._delivery(one["source"], one["delivery"])
             yield self._say(
                 f"  {name}{value}：{delivery}，观测于 {day}",
@@ -235,7 +239,7 @@ class _Words:
         elif attribute == GEOMETRY:
             shown = self._of(_GEOMETRY)
         else:
-            shown = self._say(f"“{value}”", f'"{value}"')
+            shown = self._say(f"“{_shown(value)}”", f'"{_shown(value)}"')
         at = loser["observed_at"]
         when = "" if at is None else self._say(f"（{_day(at)} 观测）", f" (observed {_day(at)})")
         return self._say(f"{source}的{shown}{when}", f"{shown} of {source}{when}")
@@ -282,6 +286,12 @@ class _Words:
 
     def _say(self, zh: str, en: str) -> str:
         return zh if self._is_chinese else en
+
+
+def _shown(value: object) -> str:
+    """Return a value as people write it: a whole number without ``.0``."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return f"{value:.0f}" if is_whole else str(value)
 
 
 def _day(moment: str | None) -> str:
