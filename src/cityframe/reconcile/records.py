@@ -78,7 +78,12 @@ class Records:
         subject = ("id " + self.source_id).fillna("key " + self.key)
         unnamed = np.flatnonzero(subject.isna())
         if len(unnamed):
-            said = self.content_digests(self.frame.iloc[unnamed])
+            # whole rows: their content is what was digested when they were read
+            said = (
+                self.content_digests(self.frame.iloc[unnamed])
+                if self.digests is None
+                else self.digests[unnamed]
+            )
             content = pd.Series(["content " + bytes(one).hex() for one in said], index=unnamed)
             subject = subject.fillna(content.reindex(range(len(subject))))
         return subject
