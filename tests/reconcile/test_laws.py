@@ -38,7 +38,7 @@ def content(layer: CurrentLayer) -> list[tuple[str, bytes]]:
     return sorted(zip(index["uid"], index["digest"], strict=True))
 
 
-examples = settings(max_examples=25, deadline=None)
+examples = settings(max_examples=12, deadline=None)
 
 
 @examples

@@ -156,12 +156,14 @@ def test_a_neighbour_that_its_own_record_holds_is_a_finding(
     polygons: Any, parcels: FrameLayer
 ) -> None:
     table = changes(polygons, ("W", "reshaped", box(0, 0, 12)))
-    after, findings, _ = follow(polygons, parcels, table, said={"E": shapely.from_wkt(EAST)})
+    after, findings, _ = follow(
+        polygons, parcels, table, said=lambda _: {"E": shapely.from_wkt(EAST)}
+    )
     assert after["uid"].tolist() == ["W"]
     assert findings["found"].str.contains("20.0 m² with E").tolist() == [True]
     assert findings["found_zh"].str.contains("重叠 20.0 m²").tolist() == [True]
     after, findings, _ = follow(
-        polygons, parcels, table, said={"E": shapely.from_wkt(box(12, 0, 8.1))}
+        polygons, parcels, table, said=lambda _: {"E": shapely.from_wkt(box(12, 0, 8.1))}
     )
     assert after["uid"].tolist() == ["E", "W"]
     assert findings.empty

@@ -4,10 +4,15 @@
 agreement  meaning
 =========  ========================================================================
 equal      the same on the layer's precision grid, or both without geometry
-within     RMS ≤ 2 σd and Hausdorff ≤ 3 σd, the same direction (lines) and heights
-moved      within, once the best translation is undone; a point beyond 3 σd
+within     RMS ≤ 2 σd and Hausdorff ≤ 3 σd, the same direction (lines) and heights;
+           or so once a displacement of the whole by at most σd is undone
+moved      within, once a larger translation is undone, of more than 2 σd: what is
+           out of tolerance by its place alone; a point beyond 3 σd
 reshaped   anything else, a geometry on one side only too
 =========  ========================================================================
+
+Of many vertices with errors some lie beyond 3 σd. One control point displaces a whole feature by
+about σd: with that undone, few of the unchanged are left over, and none is taken for moved.
 
 Geometries are arrays of the same length, in one projected CRS in metres.
 """
@@ -159,7 +164,10 @@ def _agreement_of_unequal(
     for best in (shift, centroid_shift(before, after)):
         rest = np.flatnonzero(~within & ~is_moved)
         brought = _translated(before[rest], best[rest])
-        is_moved[rest] = within_tolerance(brought, after[rest], tolerance, has_z=layer.has_z)
+        fits = rest[within_tolerance(brought, after[rest], tolerance, has_z=layer.has_z)]
+        length = np.hypot(*best[fits].T)
+        within[fits[length <= tolerance.sigma_m]] = True
+        is_moved[fits[length > tolerance.rms_m]] = True
     agreement = np.full(len(before), Agreement.RESHAPED.value, dtype=object)
     agreement[is_moved] = Agreement.MOVED.value
     agreement[within] = Agreement.WITHIN.value

@@ -12,7 +12,8 @@ n:1    merged
 =====  ======
 
 Of any other group each link tells for itself: from a feature that goes to a new one `replaced`, to
-one that stays `merged`; from one that stays to a new one `split`. Nothing here changes a match.
+one that stays `merged`; from one that stays to a new one `split`. A link that shares less than
+`LEAST_PART` of both tells nothing. Nothing here changes a match.
 """
 
 import numpy as np
@@ -25,6 +26,9 @@ from cityframe.core.matching.shapes import dimension, match_shapes
 from cityframe.model.layer import GeometryType
 from cityframe.model.lineage import LineageKind
 from cityframe.reconcile.shapes import EVENT_COLUMNS, Sides, no_events, with_groups
+
+LEAST_PART = 0.05
+"""Less of a feature is no part of another: the least overlap that makes two polygons a link."""
 
 
 def descent(
@@ -56,6 +60,8 @@ def descent(
     sure = found.links[found.links["is_sure"]]
     own = int((~is_new).sum())
     links = sides.links(Correspondence.of(_with_own(sure, own, sides)), kind, tolerance)
+    is_part = (links["of_before"] >= LEAST_PART) | (links["of_after"] >= LEAST_PART)
+    links = links[is_part | ~(links["is_gone"] | is_new[links["after"]])]
     if links.empty:
         return no_events()
     groups = with_groups(links).assign(is_new=is_new[links["after"]])

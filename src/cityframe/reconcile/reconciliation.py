@@ -1,20 +1,21 @@
 """Reconcile a delivery with a layer: what it would change, and what must be asked first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import shapely
 
-from cityframe.core.agreement import Agreement
 from cityframe.core.findings import concat_findings
 from cityframe.reconcile.asking import Asker, concat_questions
 from cityframe.reconcile.cascade import Matches, match_records
 from cityframe.reconcile.changes import Draft, change_table
 from cityframe.reconcile.comparison import Comparison, compare
-from cityframe.reconcile.coverage import absent_inside, outside_findings
+from cityframe.reconcile.coverage import absent_inside, count_inside, outside_findings
 from cityframe.reconcile.current import CurrentLayer
 from cityframe.reconcile.edges import match_edges
 from cityframe.reconcile.fates import record_fates
@@ -120,7 +121,7 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
     held = concat_findings(
         [
             *displaced,
-            *guard.removal(current, lost, len(index), setting.removal_history),
+            *guard.removal(current, lost, _count(current, lost, setting), setting.removal_history),
             *guard.churn(changes, len(index), setting.former),
         ],
         layer.crs,
@@ -128,7 +129,7 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
     provenance = [match_provenance(changes, matched, comparison, delivery)]
     seams: list[gpd.GeoDataFrame] = []
     if held.empty:
-        changes, seams, followed = _follow(current, changes, comparison, setting)
+        changes, seams, followed = _follow(current, changes, matched, setting)
         provenance += followed
     questions = _questions(current, matched, comparison, setting)
     fates = record_fates(matched, comparison, new[["uid", "basis"]], _rules_of_doubt(matches))
@@ -208,6 +209,13 @@ def _absent(
     return absent[absence.is_removed], absence
 
 
+def _count(current: CurrentLayer, lost: gpd.GeoDataFrame, setting: Setting) -> int:
+    """Return how many features the delivery speaks of: what a removal is a share of."""
+    if setting.area is None or lost.empty:
+        return len(current.index())
+    return max(count_inside(current, setting.area, setting.tolerance), len(lost))
+
+
 def _questions(
     current: CurrentLayer, matched: MatchedRecords, comparison: Comparison, setting: Setting
 ) -> gpd.GeoDataFrame:
@@ -233,7 +241,7 @@ def _rules_of_doubt(matches: Matches) -> pd.Series:
 
 
 def _follow(
-    current: CurrentLayer, changes: gpd.GeoDataFrame, comparison: Comparison, setting: Setting
+    current: CurrentLayer, changes: gpd.GeoDataFrame, matched: MatchedRecords, setting: Setting
 ) -> tuple[gpd.GeoDataFrame, list[gpd.GeoDataFrame], list[pd.DataFrame]]:
     """Let neighbours follow: across shared boundaries, and across the borders of districts.
 
@@ -245,12 +253,13 @@ def _follow(
     layer, delivery, tolerance = setting.layer, setting.delivery, setting.tolerance
     findings, provenance = [], []
     if setting.rules.shared_boundaries and layer.geometry.single == "Polygon":
-        is_kept = (comparison.outcome["agreement"] == Agreement.WITHIN).to_numpy()
-        said = dict(
-            zip(comparison.after["uid"][is_kept], comparison.after.geometry[is_kept], strict=True)
-        )
         changes, torn, rows = follow_boundaries(
-            changes, current, layer, delivery=delivery, tolerance=tolerance, said=said
+            changes,
+            current,
+            layer,
+            delivery=delivery,
+            tolerance=tolerance,
+            said=partial(_said_to_stay, matched),
         )
         findings.append(torn)
         provenance.append(rows)
@@ -269,6 +278,16 @@ def _follow(
         findings.append(apart)
         provenance.append(rows)
     return changes, findings, provenance
+
+
+def _said_to_stay(matched: MatchedRecords, uids: Sequence[str]) -> Mapping[str, shapely.Geometry]:
+    """Return what the delivery says of the geometry of features, by uid."""
+    if not matched.records.has_geometry:
+        return {}
+    at = matched.at(Role.UPDATE)
+    at = at[np.isin(matched.uids(at), np.asarray(uids, dtype=object))]
+    geometry = matched.records.frame.geometry.to_numpy()[at]
+    return dict(zip(matched.uids(at), geometry, strict=True))
 
 
 def _outside(incoming: gpd.GeoDataFrame, setting: Setting) -> list[gpd.GeoDataFrame]:

@@ -13,7 +13,7 @@ What then still overlaps, or lies open between features that were neighbours, is
 geometry within tolerance was not taken over in the first place, so nothing follows it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,7 +52,7 @@ def follow_boundaries(
     *,
     delivery: Delivery,
     tolerance: Tolerance,
-    said: Mapping[str, shapely.Geometry] | None = None,
+    said: Callable[[Sequence[str]], Mapping[str, shapely.Geometry]] | None = None,
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame, pd.DataFrame]:
     """Let the neighbours of moved and reshaped polygons follow.
 
@@ -62,8 +62,9 @@ def follow_boundaries(
         A change table of a polygon layer on ``current``, one row a feature.
     tolerance : Tolerance
         Of the two surveys.
-    said : mapping of uid to geometry, optional
-        What the records of the delivery say of features that they do not move.
+    said : callable, optional
+        Takes uids and returns what the records of the delivery say of those that they do not
+        move: their geometries by uid.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def follow_boundaries(
     block = _Block.around(changes, current, Limits(layer.precision_m, tolerance.limit_m))
     if not len(block.moved):
         return changes, empty_findings(layer.crs), provenance_of([], BOUNDARY, delivery)
-    follows = _follows(block, tolerance, said or {})
+    follows = _follows(block, tolerance, said(block.uids.tolist()) if said else {})
     uids = [block.uids[at] for at in follows]
     after = with_geometry(
         changes,
