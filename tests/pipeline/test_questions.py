@@ -1,6 +1,7 @@
 """Questions from a delivery to the answer, and the answer to the release and the next delivery."""
 
 import dataclasses
+import datetime as dt
 import json
 import shutil
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from cityframe.pipeline.cycle import stage, take_in
 from cityframe.pipeline.delivery_report import write_delivery_report
 from cityframe.pipeline.fsck import check_store
 from cityframe.pipeline.plan import PLAN_FILE, Plan, open_cycle, read_plan
+from cityframe.pipeline.pull import pull
 from cityframe.pipeline.question_views import list_questions, show_question
 from cityframe.pipeline.questions import (
     answer_statuses,
@@ -188,6 +190,22 @@ def test_an_open_question_comes_again_and_its_answer_then_counts_from_the_next_d
     check_candidate(city, cycle)
     put_in_review(city, cycle)
     assert parcel_changes(asked, cycle) == {"attributes": 1, "moved": 1}
+
+
+def test_after_an_answer_the_same_bytes_come_in_once_more(asked: Any) -> None:
+    city, question, uid = asked.city, question_of(asked), uid_of(asked, "P005")
+    at = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
+    assert asked.run().release == 2
+    assert not pull(city, "cadastre", at=at).is_new
+    answer(asked, question, uid=uid)
+    again = pull(city, "cadastre", at=at)
+    assert (again.is_new, again.reason) == (
+        True,
+        "landed again, for a question about it was answered",
+    )
+    assert asked.run().release == 3
+    assert (uid_of(asked, "P005"), place_of(asked, "P005")) == (uid, (501200, 3401200))
+    assert not pull(city, "cadastre", at=at).is_new
 
 
 def test_a_withdrawn_answer_asks_again(asked: Any) -> None:

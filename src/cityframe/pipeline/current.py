@@ -96,17 +96,3 @@ def current_layer(city: City, cycle: str, layer: Layer) -> CurrentLayer:
     for changes, bridge in changes_and_bridges(city, cycle, layer):
         current = compose(current, changes, bridge)
     return current
-
-
-def removal_history(city: City, layer: str) -> list[float]:
-    """Return the share of a layer that each release after the first removed."""
-    shares: list[float] = []
-    before = 0
-    for release in city.framework.releases():
-        version = next((one for one in release.layers if one.layer == layer), None)
-        if version is None:
-            continue
-        if before:
-            shares.append(version.changes.get("removed", 0) / before)
-        before = version.count
-    return shares

@@ -7,7 +7,7 @@ from cityframe.config.source import Source
 from cityframe.connectors import pull as pull_bytes
 from cityframe.model.delivery import Delivery
 from cityframe.pipeline.city import City, now, operator
-from cityframe.pipeline.set_aside import is_set_aside
+from cityframe.pipeline.set_aside import is_answered_since, is_set_aside
 from cityframe.pipeline.turns import turn_of
 
 
@@ -57,8 +57,8 @@ def pull(
     -------
     PullOutcome
         The same bytes as the source's newest delivery are the same delivery and not new, unless
-        that one was quarantined or returned, or another base is named now: it is then landed again
-        for the next cycle.
+        that one was quarantined or returned, another base is named now, or a question about it was
+        answered since: it is then landed again for the next cycle.
 
     Raises
     ------
@@ -103,7 +103,8 @@ def _pull(
         )
     is_same = bool(landed) and landed[-1].body["delivery"] == delivery.id
     is_rebased = is_same and base is not None and landed[-1].body.get("base") != base
-    if is_same and landed[-1] in kept and not is_rebased:
+    is_answered = is_same and is_answered_since(city, landed[-1])
+    if is_same and landed[-1] in kept and not is_rebased and not is_answered:
         return PullOutcome(delivery, is_new=False, reason="the same bytes as the newest delivery")
     city.ledger.append(
         "landed",
@@ -120,7 +121,11 @@ def _pull(
     )
     reason = ""
     if is_same:
-        why = "another base is named" if is_rebased else "it was quarantined or returned"
+        why = "it was quarantined or returned"
+        if is_rebased:
+            why = "another base is named"
+        elif is_answered:
+            why = "a question about it was answered"
         reason = f"landed again, for {why}"
     return PullOutcome(delivery, is_new=True, reason=reason)
 
