@@ -68,10 +68,13 @@ class Matches:
         return result
 
     def is_open(self, records: Records) -> Flags:
-        """Tell which records name no feature, have none yet, and are not in doubt: n values."""
+        """Tell which records name no feature, have none yet, and are not in doubt: n values.
+
+        Of several records with one name only the last is open.
+        """
         names_none = records.uid.isna().to_numpy()
         open_: Flags = names_none & (self.position == UNMATCHED) & ~self.is_doubtful
-        return open_
+        return open_ & ~records.is_repeated if open_.any() else open_
 
     def features_seen(self, count: int) -> Flags:
         """Tell for each of ``count`` features whether a record speaks, or could speak, of it."""

@@ -56,9 +56,7 @@ class Draft:
         """Return the rows of the records that have no feature yet, under new uids."""
         at = self.matched.at(Role.NEW)
         records = self.matched.records
-        uids = mint(
-            self.node, records.layer.name, records.subject.iloc[at].tolist(), current.known_uids
-        )
+        uids = mint(self.node, records.layer.name, self._names(at).tolist(), current.known_uids)
         basis = self.basis_of.reindex(at).fillna("new")
         return self._rows(
             records.whole(at).assign(uid=pd.Series(uids, dtype="str")),
@@ -133,6 +131,12 @@ class Draft:
             valid_from=valid_from.array,
             valid_to=pd.array([pd.NaT] * len(rows), dtype="datetime64[us, UTC]"),
         )
+
+    def _names(self, at: Positions) -> pd.Series:
+        """Return what names new features; an id means something to its own source only."""
+        subjects = self.matched.records.subjects(at)
+        has_id = self.matched.records.source_id.iloc[at].notna()
+        return subjects.mask(has_id, f"{self.delivery.source} " + subjects)
 
     def _records(self, at: Positions) -> pd.DataFrame:
         return pd.DataFrame(self.matched.records.frame.iloc[at])

@@ -26,6 +26,7 @@ class FateTable:
         self._fate = np.full(count, "", dtype=object)
         self._reason = np.full(count, "", dtype=object)
         self._uid = np.full(count, "", dtype=object)
+        self._is_asked = np.zeros(count, dtype=bool)
 
     def give(
         self,
@@ -42,6 +43,7 @@ class FateTable:
         self._fate[at] = fate.value
         self._reason[at] = reason
         self._uid[at] = uid
+        self._is_asked[at] = fate is Fate.WAITING
 
     def hold(self, reason: str) -> None:
         """Let all that would have been published or was unchanged wait: the delivery is held."""
@@ -50,8 +52,8 @@ class FateTable:
         self._reason[is_settled] = reason
 
     def uids(self) -> npt.NDArray[np.object_]:
-        """Return the feature that each record is, those returned before too; empty for none."""
-        return self._uid.copy()
+        """Return the feature that each record is; empty for none, and while a person is asked."""
+        return np.where(self._is_asked, "", self._uid)
 
     def frame(self) -> pd.DataFrame:
         """Return the fates of all records but those returned before, in their order.

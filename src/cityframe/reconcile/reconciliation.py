@@ -99,9 +99,10 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
         The same for the same input.
     """
     layer, delivery, tolerance = setting.layer, setting.delivery, setting.tolerance
-    records, index = Records.read(incoming, layer, setting.feed), current.index()
+    records = Records.read(incoming, layer, setting.feed, setting.held_records)
+    index = current.index()
     matches, shapes = _match(current, index, records, setting)
-    matched = MatchedRecords.sort_out(records, index, matches, setting.held_records)
+    matched = MatchedRecords.sort_out(records, index, matches)
     comparison = compare(current, matched, tolerance, _merging(setting))
     comparison = comparison.taken_as_plausible(matches.matched_by[comparison.incoming] == "answer")
 
@@ -144,7 +145,7 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
                 held,
                 question_findings(questions, layer, delivery.id, tolerance),
                 record_findings(matched, delivery.id),
-                *_outside(incoming, setting),
+                *_outside(records, setting),
                 *seams,
             ],
             layer.crs,
@@ -290,12 +291,12 @@ def _said_to_stay(matched: MatchedRecords, uids: Sequence[str]) -> Mapping[str, 
     return dict(zip(matched.uids(at), geometry, strict=True))
 
 
-def _outside(incoming: gpd.GeoDataFrame, setting: Setting) -> list[gpd.GeoDataFrame]:
-    if setting.area is None:
+def _outside(records: Records, setting: Setting) -> list[gpd.GeoDataFrame]:
+    if setting.area is None or not records.has_geometry:
         return []
     return [
         outside_findings(
-            incoming,
+            records.frame,
             setting.area,
             layer=setting.layer,
             delivery=setting.delivery.id,

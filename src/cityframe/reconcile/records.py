@@ -34,6 +34,8 @@ class Records:
         Whether it provides geometry.
     digests : ndarray of bytes or None
         Row digests; None where the delivery does not provide whole rows.
+    held : frozenset of int
+        Numbers of the records that were returned before.
     """
 
     frame: gpd.GeoDataFrame
@@ -44,9 +46,16 @@ class Records:
     attributes: tuple[str, ...]
     has_geometry: bool
     digests: npt.NDArray[np.object_] | None
+    held: frozenset[int] = frozenset()
 
     @classmethod
-    def read(cls, incoming: gpd.GeoDataFrame, layer: Layer, feed: Feed) -> "Records":
+    def read(
+        cls,
+        incoming: gpd.GeoDataFrame,
+        layer: Layer,
+        feed: Feed,
+        held: frozenset[int] = frozenset(),
+    ) -> "Records":
         """Return the records of a conformed frame; what is absent is not null."""
         frame = with_column_types(incoming.reset_index(drop=True), layer)
         if "geometry" not in frame.columns:
@@ -67,16 +76,41 @@ class Records:
             attributes=attributes,
             has_geometry=has_geometry,
             digests=digests_of(frame, layer) if is_whole else None,
+            held=held,
         )
 
     def __len__(self) -> int:
         return len(self.frame)
 
     @cached_property
+    def is_held(self) -> npt.NDArray[np.bool_]:
+        """Whether a record was returned before: n values."""
+        return self.frame["record"].isin(self.held).to_numpy()
+
+    @cached_property
+    def is_repeated(self) -> npt.NDArray[np.bool_]:
+        """Whether a later record has the source's id or the key of one: n values.
+
+        A record that was returned repeats none, and one that names a feature has no need of a key.
+        """
+        result = np.zeros(len(self), dtype=bool)
+        for name in (self.source_id, self.key.mask(self.uid.notna())):
+            named = np.flatnonzero(name.notna().to_numpy() & ~self.is_held)
+            result[named] |= name.iloc[named].duplicated(keep="last").to_numpy()
+        return result
+
+    @cached_property
     def subject(self) -> pd.Series:
-        """The lasting name of each record: the source's id, else the key, else its content."""
-        subject = ("id " + self.source_id).fillna("key " + self.key)
-        unnamed = np.flatnonzero(subject.isna())
+        """The lasting name of each record, on the index of the frame; as of `subjects`."""
+        return self.subjects(np.arange(len(self)))
+
+    def subjects(self, at: npt.NDArray[np.intp]) -> pd.Series:
+        """Return the lasting names of some records, on their positions.
+
+        The source's id, else the key, else the content.
+        """
+        subject = ("id " + self.source_id.iloc[at]).fillna("key " + self.key.iloc[at])
+        unnamed = at[subject.isna().to_numpy()]
         if len(unnamed):
             # whole rows: their content is what was digested when they were read
             said = (
@@ -85,7 +119,7 @@ class Records:
                 else self.digests[unnamed]
             )
             content = pd.Series(["content " + bytes(one).hex() for one in said], index=unnamed)
-            subject = subject.fillna(content.reindex(range(len(subject))))
+            subject = subject.fillna(content)
         return subject
 
     def content_digests(self, frame: gpd.GeoDataFrame) -> npt.NDArray[np.object_]:

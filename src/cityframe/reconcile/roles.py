@@ -21,7 +21,7 @@ class Role(StrEnum):
     ==========  ==============================================================
     held        it was returned before; its feature is not absent
     unsure      it could be one of several features: it waits for an answer
-    superseded  a later record of the delivery speaks of the same feature
+    superseded  a later record of the delivery speaks of the same feature, or has its name
     delete      its feature shall go
     update      its feature shall be as it says
     unknown     it names a feature that is not there
@@ -56,12 +56,9 @@ class MatchedRecords:
     role: npt.NDArray[np.object_]
 
     @classmethod
-    def sort_out(
-        cls, records: Records, index: pd.DataFrame, matches: Matches, held: frozenset[int]
-    ) -> "MatchedRecords":
-        """Give each record its role; ``held`` are the numbers of those returned before."""
-        operation, number = records.frame["operation"], records.frame["record"]
-        is_held = number.isin(held).to_numpy()
+    def sort_out(cls, records: Records, index: pd.DataFrame, matches: Matches) -> "MatchedRecords":
+        """Give each record its role."""
+        operation, is_held = records.frame["operation"], records.is_held
         has_feature = matches.position != UNMATCHED
         is_delete = (operation == "delete").to_numpy()
         # a change log may insert a feature and update it before it is ever sent
@@ -70,13 +67,22 @@ class MatchedRecords:
         role = np.select(
             [
                 is_held,
+                records.is_repeated,
                 matches.is_doubtful,
-                _is_superseded(matches, records, ~is_held & ~matches.is_doubtful),
+                _has_later(matches, ~is_held & ~records.is_repeated & ~matches.is_doubtful),
                 has_feature & is_delete,
                 has_feature,
                 names_one.to_numpy(),
             ],
-            [Role.HELD, Role.UNSURE, Role.SUPERSEDED, Role.DELETE, Role.UPDATE, Role.UNKNOWN],
+            [
+                Role.HELD,
+                Role.SUPERSEDED,
+                Role.UNSURE,
+                Role.SUPERSEDED,
+                Role.DELETE,
+                Role.UPDATE,
+                Role.UNKNOWN,
+            ],  # fmt: skip
             default=Role.NEW,
         )
         return cls(records, index, matches, role.astype(object))
@@ -90,12 +96,9 @@ class MatchedRecords:
         return self.index["uid"].to_numpy(dtype=object)[self.matches.position[at]]
 
 
-def _is_superseded(matches: Matches, records: Records, counts: Flags) -> Flags:
-    result = np.zeros(len(records), dtype=bool)
+def _has_later(matches: Matches, counts: Flags) -> Flags:
+    """Tell which of the records that count have the feature of a later one."""
+    result = np.zeros(len(counts), dtype=bool)
     matched = np.flatnonzero(counts & (matches.position != UNMATCHED))
     result[matched] = pd.Series(matches.position[matched]).duplicated(keep="last")
-    is_new = counts & (matches.position == UNMATCHED) & records.uid.isna()
-    for name in (records.source_id, records.key):
-        named = np.flatnonzero(is_new & name.notna())
-        result[named] |= name.iloc[named].duplicated(keep="last")
     return result
