@@ -27,6 +27,7 @@ from cityframe.core.agreement import Tolerance, within_tolerance
 from cityframe.core.boundary_course import Limits, course_of
 from cityframe.core.displacement import Flags, Geometries, Positions
 from cityframe.core.findings import empty_findings, findings_frame
+from cityframe.core.frames import key_text
 from cityframe.core.shared_boundaries import followed, neighbour_pairs, thick_parts
 from cityframe.model.change import ChangeKind
 from cityframe.model.delivery import Delivery
@@ -89,7 +90,8 @@ def follow_boundaries(
     )
     final = block.final(follows)
     torn = pd.concat([_overlaps(block, final), _gaps(block, final)], ignore_index=True)
-    findings = _findings(torn, layer, delivery.id)
+    keys = pd.Series(key_text(block.moved, layer.key).to_numpy(), index=block.moved["uid"])
+    findings = _findings(torn.assign(source_key=torn["uid"].map(keys)), layer, delivery.id)
     return after, findings, provenance_of(uids, BOUNDARY, delivery)
 
 
@@ -328,6 +330,7 @@ def _findings(torn: pd.DataFrame, layer: Layer, delivery: str) -> gpd.GeoDataFra
     """Return a finding for each boundary that is torn; of two that both moved only one."""
     if torn.empty:
         return empty_findings(layer.crs)
+    torn = torn.assign(source_key=torn["source_key"].fillna(""))
     size = pd.Series(np.round(shapely.area(torn["geometry"].to_numpy()), 2)).astype("str")
     kind, other = torn["kind"].reset_index(drop=True), torn["other"].reset_index(drop=True)
     names = {

@@ -9,9 +9,10 @@ from cityframe.core.displacement import Geometries, Numbers
 from cityframe.core.matching.common_area import common_area
 from cityframe.core.matching.correspondence import Correspondence
 from cityframe.core.matching.evidence import NO_EVIDENCE, Evidence
+from cityframe.core.matching.learned import Scorer
 from cityframe.core.matching.lines import match_lines
 from cityframe.core.matching.points import match_points
-from cityframe.core.matching.polygons import Scorer, match_polygons
+from cityframe.core.matching.polygons import match_polygons
 from cityframe.model.layer import GeometryType
 
 _DIMENSION = {"Point": 0, "LineString": 1, "Polygon": 2}

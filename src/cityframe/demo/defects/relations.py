@@ -25,6 +25,9 @@ _DENT_M = 3.0
 _ON_ROAD_M = 12.0
 _OUTSIDE_M = 600.0
 
+_TORN = ("reconcile.torn-boundary",)
+"""Reconciliation finds it too: a shared boundary moved on one side only."""
+
 
 def spoil_relations(draft: Draft) -> None:
     """Let delivered features overlap, leave gaps, miss their nodes, stand in the road."""
@@ -145,19 +148,21 @@ def _neighbours(draft: Draft, rule: str) -> tuple[Ints, Ints]:
 def _overlapping_parcels(draft: Draft) -> None:
     rule = "parcels.overlaps"
     rows, partners = _neighbours(draft, rule)
-    pairs = zip(*(draft.get("parcels", one, "geometry") for one in (rows, partners)), strict=True)
-    keys = _reshape_parcels(draft, rows, [shifted_border(*pair)[0] for pair in pairs])
+    shapes = zip(*(draft.get("parcels", one, "geometry") for one in (rows, partners)), strict=True)
+    keys = _reshape_parcels(draft, rows, [shifted_border(*pair)[0] for pair in shapes])
     others = draft.keys("parcels", partners)
-    _note(draft, rule, "parcels", list(zip(keys, others, strict=True)), "grown into its neighbour")
+    pairs = list(zip(keys, others, strict=True))
+    _note(draft, rule, "parcels", pairs, "grown into its neighbour", _TORN)
 
 
 def _dented_parcels(draft: Draft) -> None:
     rule = "parcels.gaps"
     rows, partners = _neighbours(draft, rule)
-    pairs = zip(*(draft.get("parcels", one, "geometry") for one in (rows, partners)), strict=True)
-    keys = _reshape_parcels(draft, partners, [_dented(*pair) for pair in pairs])
+    shapes = zip(*(draft.get("parcels", one, "geometry") for one in (rows, partners)), strict=True)
+    keys = _reshape_parcels(draft, partners, [_dented(*pair) for pair in shapes])
     others = draft.keys("parcels", rows)
-    _note(draft, rule, "parcels", list(zip(keys, others, strict=True)), "a gap to its neighbour")
+    pairs = list(zip(keys, others, strict=True))
+    _note(draft, rule, "parcels", pairs, "a gap to its neighbour", _TORN)
 
 
 def _dented(one: Polygon, other: Polygon) -> Polygon:
