@@ -82,7 +82,7 @@ class Draft:
         )
 
     def removed(
-        self, current: CurrentLayer, absent: Positions, succeeded: "pd.Series[str]"
+        self, current: CurrentLayer, absent: Positions, succeeded: pd.DataFrame
     ) -> gpd.GeoDataFrame:
         """Return the rows, as they were, of features that end.
 
@@ -90,8 +90,9 @@ class Draft:
         ----------
         absent : ndarray of int
             Positions of the features of which nothing speaks.
-        succeeded : Series of str
-            The event in which others take a feature's place, by its position.
+        succeeded : DataFrame
+            ``event`` and ``valid_from`` of the features in whose place others come, by position;
+            none ends before its present row begins.
         """
         deletes = self.matched.at(Role.DELETE)
         deleted = self.matched.matches.position[deletes]
@@ -101,11 +102,18 @@ class Draft:
         # what ends without a word has no record; reindexing gives it null
         count = len(deletes) + len(ends) + len(lost)
         said = said.reset_index(drop=True).reindex(range(count))
-        basis = ["delete"] * len(deletes) + succeeded[ends].tolist() + ["absent"] * len(lost)
+        basis = ["delete"] * len(deletes) + succeeded["event"][ends].tolist()
+        basis += ["absent"] * len(lost)
         position = np.concatenate([deleted, ends, lost])
+        uids = self.matched.index["uid"].iloc[position].reset_index(drop=True)
+        of_ends = range(len(deletes), len(deletes) + len(ends))
+        since = current.standing(uids[of_ends].tolist()).set_index("uid")["since"]
+        since = since.reindex(uids[of_ends]).set_axis(of_ends)
+        ended = succeeded["valid_from"][ends].set_axis(of_ends)
+        ended = ended.where(~(since > ended), since)
         return self._rows(
-            current.rows(self.matched.index["uid"].iloc[position].tolist()),
-            said,
+            current.rows(uids.tolist()),
+            said.assign(valid_from=said["valid_from"].fillna(ended)),
             kind=ChangeKind.REMOVED.value,
             basis=np.array(basis, dtype=object),
             has_new_attributes=False,
@@ -131,6 +139,11 @@ class Draft:
             valid_from=valid_from.array,
             valid_to=pd.array([pd.NaT] * len(rows), dtype="datetime64[us, UTC]"),
         )
+
+    def begins(self) -> pd.Series:
+        """Return since when each record holds, by its position."""
+        valid_from = self.matched.records.frame["valid_from"]
+        return valid_from.fillna(pd.to_datetime(self.delivery.observed_at, utc=True))
 
     def _names(self, at: Positions) -> pd.Series:
         """Return what names new features; an id means something to its own source only."""

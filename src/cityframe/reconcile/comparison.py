@@ -15,7 +15,7 @@ from cityframe.model.change import ChangeKind
 from cityframe.model.layer import GeometryType, Layer
 from cityframe.reconcile.current import CurrentLayer, batches, digests_of, stacked
 from cityframe.reconcile.disputes import Pairs, no_conflicts, no_provenance
-from cityframe.reconcile.merging import Merged, Merging, merge_pairs
+from cityframe.reconcile.merging import AnswerKey, Merged, Merging, merge_pairs
 from cityframe.reconcile.records import Records, without_geometry
 from cityframe.reconcile.roles import MatchedRecords, Role
 
@@ -99,6 +99,11 @@ class Comparison:
         if self.merged is None:
             return no_conflicts()
         return self._of_pairs(self.merged.conflicts)
+
+    @property
+    def answered(self) -> tuple[AnswerKey, ...]:
+        """Conflicts that a person decided before."""
+        return () if self.merged is None else self.merged.answered
 
     @property
     def not_before(self) -> pd.Series:

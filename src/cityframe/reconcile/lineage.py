@@ -44,10 +44,24 @@ class Lineage:
         first = self.events.drop_duplicates("incoming").set_index("incoming")["event"]
         return first.astype("str")
 
-    def ends(self) -> pd.Series:
-        """Return the event in which a feature ends, by its position."""
+    def ends(self, begins: pd.Series) -> pd.DataFrame:
+        """Return ``event`` and ``valid_from`` of the end of features that others succeed.
+
+        Parameters
+        ----------
+        begins : Series of datetime
+            Since when each record holds, by its position: a feature ends when the last of its
+            successors begins.
+
+        Returns
+        -------
+        DataFrame
+            By the position of the feature, sorted.
+        """
         ending = self.events[self.events["current"].isin(self.gone)]
-        return ending.drop_duplicates("current").set_index("current")["event"].astype("str")
+        times = begins.iloc[ending["incoming"]].set_axis(ending["current"])
+        event = ending.groupby("current")["event"].first().astype("str")
+        return event.to_frame().assign(valid_from=times.groupby(level=0).max())
 
     def table(self, uid_of_record: npt.NDArray[np.object_]) -> pd.DataFrame:
         """Return ``event, parent, child, share`` by uid; a part that keeps the uid is no child."""

@@ -81,12 +81,15 @@ class Merged:
     not_before : Series of datetime, k
         Since when the present row holds, where something of it stays although the record says
         otherwise, else NaT: a row of both can't hold from an earlier moment on.
+    answered : tuple of AnswerKey
+        The conflicts that an answer decided.
     """
 
     taken: Mapping[str, Flags]
     provenance: pd.DataFrame
     conflicts: pd.DataFrame
     not_before: pd.Series
+    answered: tuple[AnswerKey, ...] = ()
 
 
 def merge_pairs(
@@ -112,6 +115,7 @@ def merge_pairs(
     speakers = _speakers(current, pairs, sides, standing, observed, merging)
     taken: dict[str, Flags] = {}
     kept = np.zeros(len(pairs.uids), dtype=bool)
+    answered: list[AnswerKey] = []
     losses, conflicts = [empty_table(PROVENANCE_COLUMNS)], [empty_table(CONFLICT_COLUMNS)]
     for name, side in sides.items():
         column = merge_sides(side, _claims(name, speakers[name], observed, merging))
@@ -128,6 +132,7 @@ def merge_pairs(
         undecided = dispute.conflicts(np.flatnonzero(column.choice == Choice.CONFLICT))
         column, decided_by, is_asked = _answered(column, undecided, merging)
         conflicts.append(undecided[is_asked])
+        answered += _keys(undecided[~is_asked])
         losses.append(dispute.losses(side, column, decided_by))
         taken[name] = column.is_taken()
         kept |= side.differs & ~taken[name]
@@ -137,6 +142,7 @@ def merge_pairs(
         provenance=stacked_tables(losses),
         conflicts=stacked_tables(conflicts),
         not_before=since.where(kept),
+        answered=tuple(answered),
     )
 
 
@@ -237,8 +243,7 @@ def _answered(
 ) -> tuple[MergedColumn, Texts, Flags]:
     """Apply the answers to conflicts; return the column, who decided, which are still asked."""
     decided_by = np.full(len(column.choice), "", dtype=object)
-    keys = zip(undecided["uid"], undecided["attribute"], undecided["digest"], strict=True)
-    answers = [merging.answers.get(key) for key in keys]
+    answers = [merging.answers.get(key) for key in _keys(undecided)]
     choice, rule = column.choice.copy(), column.rule.copy()
     for pair, answer in zip(undecided["pair"], answers, strict=True):
         if answer is not None:
@@ -248,6 +253,10 @@ def _answered(
             rule[pair] = list(MergeRule).index(MergeRule.ANSWER)
             decided_by[pair] = who
     return MergedColumn(choice, rule), decided_by, np.array([one is None for one in answers], bool)
+
+
+def _keys(undecided: pd.DataFrame) -> list[AnswerKey]:
+    return list(zip(undecided["uid"], undecided["attribute"], undecided["digest"], strict=True))
 
 
 def _utc(column: pd.Series) -> npt.NDArray[np.datetime64]:

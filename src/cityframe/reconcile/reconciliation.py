@@ -116,9 +116,11 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
 
     draft = Draft(matched, delivery, setting.node, lineage.basis_of_records())
     new = draft.new(current)
-    removed = draft.removed(current, absent, lineage.ends())
+    ends = lineage.ends(draft.begins())
+    removed = draft.removed(current, absent, ends)
     changes = change_table([new, draft.changed(comparison), removed], layer)
-    lost = removed[~removed["basis"].isin(LIVES_ON)]
+    living = index["uid"].iloc[ends.index[ends["event"].isin(LIVES_ON)]]
+    lost = removed[~removed["uid"].isin(living)]
     held = concat_findings(
         [
             *displaced,
@@ -156,7 +158,7 @@ def reconcile(current: CurrentLayer, incoming: gpd.GeoDataFrame, setting: Settin
         provenance=concat_provenance(provenance),
         quarantine_reasons=tuple(held["found"]),
         absent=absence.times,
-        answers_met=setting.constraints.taking_part(records.subject, setting.constraints.values)
+        answers_met=setting.constraints.taking_part(records.subject, comparison.answered)
         if setting.constraints
         else (),
     )

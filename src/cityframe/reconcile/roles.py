@@ -82,7 +82,7 @@ class MatchedRecords:
                 Role.DELETE,
                 Role.UPDATE,
                 Role.UNKNOWN,
-            ],  # fmt: skip
+            ],
             default=Role.NEW,
         )
         return cls(records, index, matches, role.astype(object))

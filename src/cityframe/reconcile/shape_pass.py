@@ -60,7 +60,7 @@ def shape_pass(
     allowed = may.only(links)
     if len(allowed) < len(links):
         links = sides.links(Correspondence.of(allowed), kind, tolerance)
-    links = _without_parts_held(links, records, setting)
+    links = _as_they_may_be(links, records)
     return _as_answered(interpret(links, kind, setting.rules), links, records, setting)
 
 
@@ -87,13 +87,16 @@ def _evidence(
     return Evidence(names=names, exact=(pd.DataFrame(columns[0]), pd.DataFrame(columns[1])))
 
 
-def _without_parts_held(links: pd.DataFrame, records: Records, setting: Setting) -> pd.DataFrame:
-    """Take groups of several for unsure if a record of them was returned: a part is missing."""
-    if not setting.held_records or links.empty:
-        return links
-    is_held = records.frame["record"].isin(setting.held_records).to_numpy()[links["incoming"]]
-    has_several = links.groupby("group")["group"].transform("size") > 1
-    return links.assign(is_sure=links["is_sure"] & ~(is_held & has_several))
+def _as_they_may_be(links: pd.DataFrame, records: Records) -> pd.DataFrame:
+    """Tell which records may be new, and take links of those returned before for unsure.
+
+    Nothing comes of a returned record, so nothing may go for its sake.
+    """
+    incoming = links["incoming"].to_numpy(dtype=np.intp)
+    is_update = (records.frame["operation"].iloc[incoming] == "update").to_numpy()
+    return links.assign(
+        may_be_new=~is_update, is_sure=links["is_sure"] & ~records.is_held[incoming]
+    )
 
 
 def _as_answered(
@@ -103,10 +106,12 @@ def _as_answered(
     asked = outcome.candidates[outcome.candidates["kind"] == QuestionKind.COMPLEX.value]
     if not setting.constraints.replaced or asked.empty:
         return outcome
+    may_be_new = links.groupby("group")["may_be_new"].all()
     answered = [
         group
         for group, part in asked.groupby("group")
-        if setting.constraints.is_replaced(
+        if may_be_new[group]
+        and setting.constraints.is_replaced(
             setting.layer.name, setting.delivery.source, records.subject.iloc[part["incoming"]]
         )
     ]

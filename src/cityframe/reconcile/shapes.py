@@ -12,7 +12,8 @@ n:1    the union covers `COVERED` both ways    merged
 other                                          complex: a question
 =====  ======================================  ===============================================
 
-A group with an unsure link is a question. The table reads the same from either side, so exchanging
+A group with an unsure link is a question, and so is one in which a record would be new that says
+it updates a feature. The table reads the same from either side, so exchanging
 the sides turns a split into a merge. A split or merge leaves the uid to the part that has
 ``keep_share`` of the whole, if the layer says so; else the whole is retired.
 """
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import shapely
 
 from cityframe.config.reconciling import Reconciling
 from cityframe.core.agreement import Tolerance
@@ -105,12 +107,36 @@ class Sides:
         links = found.links
         before, after = links["before"].to_numpy(), links["after"].to_numpy()
         parts = shared_parts(self.before[before], self.after[after], kind, tolerance)
+        twice = {
+            f"{side}_twice": links["group"].map(
+                _shared_within(links, side, geometry, kind, tolerance)
+            )
+            for side, geometry in (("before", self.before), ("after", self.after))
+        }
         placed = links.assign(
             current=self.current[before],
             incoming=self.incoming[after],
             is_gone=self.is_gone[before],
+            **{name: sizes.fillna(0.0) for name, sizes in twice.items()},
         )
         return placed.join(parts)
+
+
+def _shared_within(
+    links: pd.DataFrame, side: str, geometry: Geometries, kind: GeometryType, tolerance: Tolerance
+) -> "pd.Series[float]":
+    """Return by group how much the features of one side of it lie over one another."""
+    ends = links[[side, "group"]].drop_duplicates()
+    ends = ends[ends["group"].duplicated(keep=False)]
+    at, group = ends[side].to_numpy(dtype=np.intp), ends["group"].to_numpy()
+    apart = tolerance.limit_m if dimension(kind) == 1 else 0.0
+    one, other = shapely.STRtree(geometry[at]).query(
+        geometry[at], predicate="dwithin", distance=apart
+    )
+    is_pair = (one < other) & (group[one] == group[other])
+    one, other = one[is_pair], other[is_pair]
+    parts = shared_parts(geometry[at[one]], geometry[at[other]], kind, tolerance)
+    return (parts["of_before"] * parts["before_size"]).groupby(group[one]).sum()
 
 
 def interpret(links: pd.DataFrame, kind: GeometryType, rules: Reconciling) -> ShapeOutcome:
@@ -119,18 +145,23 @@ def interpret(links: pd.DataFrame, kind: GeometryType, rules: Reconciling) -> Sh
     Parameters
     ----------
     links : DataFrame
-        As `Sides.links` gives them.
+        As `Sides.links` gives them; with ``may_be_new``: whether the record may be a new feature.
     """
     groups = with_groups(links)
     is_one = (groups["befores"] == 1) & (groups["afters"] == 1)
     agrees = groups["is_sure_group"] & (iou(groups) >= MIN_IOU if dimension(kind) == 2 else True)
     is_replaced = is_one & groups["is_sure_group"] & ~agrees & groups["is_gone"]
+    is_replaced &= groups["may_be_new"]
     is_match = is_one & agrees
     has_parts = groups["is_sure_group"] & groups["is_covered"] & (dimension(kind) > 0)
     is_split = has_parts & (groups["befores"] == 1) & (groups["afters"] > 1)
     is_merged = has_parts & (groups["befores"] > 1) & (groups["afters"] == 1)
 
     kept = _kept(groups[is_split | is_merged], rules)
+    is_kept = groups["incoming"].isin(kept["incoming"])
+    is_told = (groups["may_be_new"] | is_kept).groupby(groups["group"]).transform("all")
+    is_split, is_merged = is_split & is_told, is_merged & is_told
+    kept = kept[is_told[kept.index]]
     events = groups[is_split | is_merged | is_replaced]
     # its own column: one of all groups would fill up a table without rows
     events = events.assign(share=events["of_before"])
@@ -150,22 +181,24 @@ def interpret(links: pd.DataFrame, kind: GeometryType, rules: Reconciling) -> Sh
 def with_groups(links: pd.DataFrame) -> pd.DataFrame:
     """Return links with ``befores``, ``afters``, ``is_sure_group`` and ``is_covered``.
 
-    Covered: of parts and whole the other side covers `COVERED`, the parts taken together.
+    Covered: of parts and whole the other side covers `COVERED`, the parts taken together, and as
+    much of the parts lies beside one another.
     """
     grouped = links.groupby("group")
+    twice = {side: grouped[f"{side}_twice"].first() for side in ("before", "after")}
     covered = []
-    for side, size, share in (
-        ("current", "before_size", "of_before"),
-        ("incoming", "after_size", "of_after"),
-    ):
-        shared = (links[share] * links[size]).groupby(links["group"]).sum()
-        whole = links.drop_duplicates(["group", side]).groupby("group")[size].sum()
-        covered.append(shared >= COVERED * whole)
+    for side, feature, other in (("before", "current", "after"), ("after", "incoming", "before")):
+        size = links[f"{side}_size"]
+        shared = (links[f"of_{side}"] * size).groupby(links["group"]).sum()
+        each = links.drop_duplicates(["group", feature])
+        whole = each.groupby("group")[size.name].sum()
+        covered.append(shared - twice[other] >= COVERED * whole)
+        covered.append(whole - twice[side] >= COVERED * whole)
     return links.assign(
         befores=grouped["current"].transform("nunique"),
         afters=grouped["incoming"].transform("nunique"),
         is_sure_group=grouped["is_sure"].transform("all"),
-        is_covered=links["group"].map(covered[0] & covered[1]).astype(bool),
+        is_covered=links["group"].map(pd.concat(covered, axis=1).all(axis=1)).astype(bool),
     )
 
 
