@@ -13,6 +13,7 @@ from cityframe.pipeline.city import City
 from cityframe.pipeline.feed_history import write_absences
 from cityframe.pipeline.frames_on_disk import read_frame, read_table, write_frame, write_table
 from cityframe.reconcile import Reconciled
+from cityframe.reconcile.net_lineage import net_lineage
 from cityframe.store.framework import Framework
 
 LINEAGE, BRIDGE, PROVENANCE = "lineage", "bridge", "provenance"
@@ -54,20 +55,10 @@ def lineage_of_cycle(
     -------
     DataFrame
         ``layer, event, parent, child, share``: events whose parent a former release has, and
-        whose child stands when the cycle ends; each pair once, as it was told last.
+        whose child stands when the cycle ends.
     """
-    events = _tables(city, cycle, layer, LINEAGE)
-    if events.empty:
-        return events.assign(layer=layer.name)
-    last = changes.drop_duplicates("uid", keep="last")
-    began = changes.drop_duplicates("uid", keep="first")
-    ended = set(last.loc[last["change"] == ChangeKind.REMOVED.value, "uid"])
-    fresh = set(began.loc[began["change"] == ChangeKind.NEW.value, "uid"])
-    # what was split or merged and then as it was again has no change that the event is about
-    is_told = events["parent"].isin(set(last["uid"]) - fresh) & ~events["child"].isin(ended)
-    is_told &= events["child"].isin(last["uid"])
-    told = events[is_told].drop_duplicates(["parent", "child"], keep="last")
-    return told.assign(layer=layer.name)
+    parts = [read_table(_file(place, LINEAGE)) for place in _places(city, cycle, layer)]
+    return net_lineage(parts, changes).assign(layer=layer.name)
 
 
 def bridge_of_cycle(
