@@ -8,7 +8,8 @@ uid     the record names the feature
 id      the source's own name of the record stands in the bridge table
 key     the layer's key is equal
 same    neither side has a key, and all that the record says is equal (one to one)
-near    one side has no key, and the geometries agree within tolerance (unique on both sides)
+near    one side has no key, and the geometries are equal, or agree within tolerance (unique on
+        both sides)
 ======  ====================================================================================
 
 `cityframe.reconcile.shapes` goes on from here. What a person said is not one is never matched. Two
@@ -22,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cityframe.core.agreement import Tolerance
+from cityframe.core.matching.identical import match_identical
 from cityframe.core.matching.labels import UNMATCHED, match_content, match_labels
 from cityframe.core.matching.place import match_place
 from cityframe.model.question import QuestionKind
@@ -247,15 +249,30 @@ class _Cascade:
         )
         if not len(asked) or not len(offered):
             return
+        before = self.current.rows(self.index["uid"].iloc[offered].tolist()).geometry.to_numpy()
+        after = self.records.frame.geometry.to_numpy()[asked]
+        labels = self.may.feature_has_key[offered], self.may.record_has_key[asked]
+        equal = match_identical(before, after, self.records.layer)
+        at = np.flatnonzero(equal != UNMATCHED)
+        at = at[~(labels[0][equal[at]] & labels[1][at])]
+        pairs = self.may.only(pd.DataFrame({"incoming": asked[at], "current": offered[equal[at]]}))
+        self.matches = self.matches.with_pairs(pairs, "near")
+
+        # a geometry that is equal tells more than one that is near: it is no rival any more
+        left = np.flatnonzero(~np.isin(asked, pairs["incoming"]))
+        free = np.flatnonzero(~np.isin(offered, pairs["current"]))
         pairs = match_place(
-            self.current.rows(self.index["uid"].iloc[offered].tolist()).geometry.to_numpy(),
-            self.records.frame.geometry.to_numpy()[asked],
+            before[free],
+            after[left],
             tolerance,
             has_z=self.records.layer.has_z,
-            has_label=(self.may.feature_has_key[offered], self.may.record_has_key[asked]),
+            has_label=(labels[0][free], labels[1][left]),
         )
-        pairs = pairs.assign(incoming=asked[pairs["incoming"]], current=offered[pairs["current"]])
-        pairs = self.may.only(pairs)
+        pairs = self.may.only(
+            pairs.assign(
+                incoming=asked[left[pairs["incoming"]]], current=offered[free[pairs["current"]]]
+            )
+        )
         sure, unsure = pairs[~pairs["is_ambiguous"]], pairs[pairs["is_ambiguous"]]
         self.matches = self.matches.with_pairs(sure[["incoming", "current"]], "near")
         self._doubt(unsure[["incoming", "current"]])

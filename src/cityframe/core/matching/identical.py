@@ -7,7 +7,7 @@ import shapely
 
 from cityframe.core.digest import geometry_bytes
 from cityframe.core.displacement import Flags, Geometries, Positions
-from cityframe.core.matching.labels import UNMATCHED, match_content
+from cityframe.core.matching.labels import UNMATCHED
 from cityframe.model.layer import Layer
 
 _BATCH = 100_000
@@ -30,8 +30,8 @@ def match_identical(before: Geometries, after: Geometries, layer: Layer) -> Posi
     Returns
     -------
     ndarray of int, m
-        Position of the counterpart of each geometry of ``after``, else `UNMATCHED`. One to one:
-        of three that are the same two find two counterparts, in their order.
+        Position of the counterpart of each geometry of ``after``, else `UNMATCHED`. What shares
+        its box with another of its side is left out: place alone does not tell twins apart.
 
     Raises
     ------
@@ -52,13 +52,6 @@ def match_identical(before: Geometries, after: Geometries, layer: Layer) -> Posi
     at, partner = new[is_alone[new_code]], holder[new_code[is_alone[new_code]]]
     same = _same(before, partner, after, at, layer)
     position[at[same]] = partner[same]
-
-    is_shared = (held > 0) & (asked > 0) & ~is_alone
-    stored, said = old[is_shared[old_code]], new[is_shared[new_code]]
-    if len(said):
-        found = match_content(_forms(before[stored], layer), _forms(after[said], layer))
-        has_one = found != UNMATCHED
-        position[said[has_one]] = stored[found[has_one]]
     return position
 
 

@@ -13,6 +13,7 @@ from cityframe.core.matching.learned import Scorer
 from cityframe.core.matching.lines import match_lines
 from cityframe.core.matching.points import match_points
 from cityframe.core.matching.polygons import match_polygons
+from cityframe.core.matching.tiled_polygons import TILED_FROM, match_polygons_in_tiles
 from cityframe.model.layer import GeometryType
 
 _DIMENSION = {"Point": 0, "LineString": 1, "Polygon": 2}
@@ -45,7 +46,9 @@ def match_shapes(
         A trained scorer; for polygons.
     """
     if dimension(kind) == 2:
-        return match_polygons(
+        is_large = max(len(before), len(after)) >= TILED_FROM
+        match_areas = match_polygons_in_tiles if is_large else match_polygons
+        return match_areas(
             before, after, tolerance, evidence=evidence, reach_m=reach_m, scorer=scorer
         )
     match = match_lines if dimension(kind) == 1 else match_points
