@@ -22,11 +22,11 @@ _BASES = {
     ),
     "key": Title("按主键匹配", "The record was matched by its key"),
     "same": Title("内容完全一致而匹配", "The record was matched, for all that it says was equal"),
-    "near": Title("几何在容差内而匹配", "The record was matched by place, within tolerance"),
+    "near": Title("几何在限差内而匹配", "The record was matched by place, within tolerance"),
     "shape": Title("按形状和位置匹配", "The record was matched by shape and place, without a name"),
     "answer": Title("由人工答复认定为同一要素", "A person said that the record is this feature"),
     "new": Title("框架中没有对应要素", "Nothing in the framework was the same thing"),
-    "split": Title("由其他要素分割而来", "It is a part of a feature that was split"),
+    "split": Title("由其他要素拆分而来", "It is a part of a feature that was split"),
     "merged": Title("由多个要素合并而来", "It covers several features that were merged"),
     "replaced": Title("取代了原有要素", "It took the place of another feature"),
     "boundary": Title(
@@ -53,7 +53,7 @@ _RULES = {
     "edge": Title("接边", "it was joined across a border"),
 }
 _EVENTS = {
-    "split": Title("分割", "split"),
+    "split": Title("拆分", "split"),
     "merged": Title("合并", "merged"),
     "replaced": Title("取代", "replaced"),
     "removed": Title("删除", "removed"),
@@ -247,7 +247,7 @@ class _Words:
     def _lineage(self) -> Iterator[str]:
         facts = self._facts
         if facts.ancestors or facts.descendants:
-            yield self._say("沿革：", "Lineage:")
+            yield self._say("谱系：", "Lineage:")
         for one in (*facts.ancestors, *facts.descendants):
             event = _EVENTS.get(one.event)
             word = one.event if event is None else self._of(event)
