@@ -13,27 +13,33 @@ near    one side has no key, and the geometries are equal, or agree within toler
 ======  ====================================================================================
 
 `cityframe.reconcile.shapes` goes on from here. What a person said is not one is never matched. Two
-records with different keys are never matched by their place, unless the feed takes keys for hints.
+records with different keys are never matched by their place, unless the feed takes keys for hints:
+then a key counts at once where the place agrees, and after `near` where the place is plausible.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import shapely
 
-from cityframe.core.agreement import Tolerance
+from cityframe.core.agreement import Tolerance, within_tolerance
+from cityframe.core.displacement import Geometries
 from cityframe.core.matching.identical import match_identical
 from cityframe.core.matching.labels import UNMATCHED, match_content, match_labels
-from cityframe.core.matching.place import match_place
+from cityframe.core.matching.place import is_implausible, match_place
 from cityframe.model.question import QuestionKind
 from cityframe.reconcile.answers import NO_CONSTRAINTS, Constraints
-from cityframe.reconcile.current import CurrentLayer
+from cityframe.reconcile.current import CurrentLayer, batches
 from cityframe.reconcile.records import Records
 
 Flags = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
 Numbers = npt.NDArray[np.float64]
+Keys: TypeAlias = Literal["strict", "hint"]
+"""As `cityframe.config.source.Matching` declares it."""
 
 CANDIDATE_COLUMNS = ("incoming", "current", "kind", "score", "margin", "group")
 
@@ -127,6 +133,7 @@ def match_records(
     *,
     bridge: pd.DataFrame | None = None,
     constraints: Constraints = NO_CONSTRAINTS,
+    keys: Keys = "strict",
 ) -> Matches:
     """Match records with features, each pass on what the one before left.
 
@@ -136,15 +143,25 @@ def match_records(
         ``source_id``, ``uid``: what the source's names have stood for so far.
     constraints : Constraints
         What people said.
+    keys : "strict" or "hint"
+        Whether place overrules the layer's key; a delivery without geometry has its keys alone.
     """
-    cascade = _Cascade(current, index, records, constraints, _nothing(len(records)))
+    if not records.has_geometry:
+        keys = "strict"
+    may = MayPair(index, records, constraints, keys)
+    cascade = _Cascade(current, index, records, constraints, _nothing(len(records)), may)
     cascade.by_answer()
     cascade.by_label("uid", match_labels(index["uid"], records.uid).position)
     by_id = cascade.by_id(bridge)
-    cascade.by_key(by_id)
+    if keys == "hint":
+        plausible = cascade.by_key_in_place(tolerance)
+    else:
+        cascade.by_key(by_id)
     cascade.same()
     if records.has_geometry:
         cascade.near(tolerance)
+    if keys == "hint":
+        cascade.by_plausible_key(plausible)
     return cascade.matches
 
 
@@ -167,10 +184,7 @@ class _Cascade:
     records: Records
     constraints: Constraints
     matches: Matches
-    may: "MayPair" = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.may = MayPair(self.index, self.records, self.constraints)
+    may: "MayPair"
 
     @property
     def _is_free(self) -> Flags:
@@ -206,6 +220,44 @@ class _Cascade:
         asked = np.flatnonzero(by_key.is_ambiguous & (self.matches.position == UNMATCHED))
         candidates = [self._same_key(asked), *self._id_or_key(by_id, by_key.position, differs)]
         self._doubt(pd.concat(candidates, ignore_index=True))
+
+    def by_key_in_place(self, tolerance: Tolerance) -> Positions:
+        """Match by keys whose features lie where the records do.
+
+        Returns
+        -------
+        ndarray of int, n
+            The feature of each record's key, where the two may be one: no implausible ones.
+        """
+        position = match_labels(
+            self.index["key"], self.records.key.mask(self.records.uid.notna())
+        ).position.copy()
+        agrees = np.full(len(position), UNMATCHED, dtype=np.intp)
+        at = np.flatnonzero((self.matches.position == UNMATCHED) & (position != UNMATCHED))
+        if self.records.digests is not None:
+            is_equal = self.records.digests[at] == self.index["digest"].to_numpy()[position[at]]
+            agrees[at[is_equal]] = position[at[is_equal]]
+            at = at[~is_equal]
+        uids, after = self.index["uid"].to_numpy(), self.records.frame.geometry.to_numpy()
+        for batch in batches(len(at)):
+            some = at[batch]
+            before = self.current.rows(uids[position[some]].tolist()).geometry.to_numpy()
+            position[some[is_implausible(before, after[some])]] = UNMATCHED
+            placed = np.flatnonzero(~(is_nowhere(before) | is_nowhere(after[some])))
+            is_near = within_tolerance(
+                before[placed], after[some[placed]], tolerance, has_z=self.records.layer.has_z
+            )
+            agrees[some[placed[is_near]]] = position[some[placed[is_near]]]
+        self.by_label("key", agrees)
+        return position
+
+    def by_plausible_key(self, position: Positions) -> None:
+        """Match what place left by keys, as of `by_key_in_place`."""
+        at = np.flatnonzero(self.matches.is_open(self.records) & (position != UNMATCHED))
+        at = at[self._is_free[position[at]]]
+        left = np.full(len(position), UNMATCHED, dtype=np.intp)
+        left[at] = position[at]
+        self.by_label("key", left)
 
     def _id_or_key(self, by_id: Positions, by_key: Positions, differs: Flags) -> list[pd.DataFrame]:
         """Return both features of records whose id and key name two; they are matched no more."""
@@ -288,6 +340,12 @@ class _Cascade:
         )
 
 
+def is_nowhere(geometry: Geometries) -> Flags:
+    """Tell which geometries are null or empty: of them place says nothing."""
+    nowhere: Flags = shapely.is_missing(geometry) | shapely.is_empty(geometry)
+    return nowhere
+
+
 @dataclass(frozen=True)
 class MayPair:
     """Which records and features may be one at all."""
@@ -295,16 +353,17 @@ class MayPair:
     index: pd.DataFrame
     records: Records
     constraints: Constraints
+    keys: Keys = "strict"
 
     @property
     def record_has_key(self) -> Flags:
-        """Whether a record has the layer's key: n values."""
-        return self.records.key.notna().to_numpy()
+        """Whether a record has a key that sets it apart from others: n values."""
+        return self.records.key.notna().to_numpy() & (self.keys == "strict")
 
     @property
     def feature_has_key(self) -> Flags:
-        """Whether a feature of the index has a key."""
-        return self.index["key"].notna().to_numpy()
+        """Whether a feature of the index has such a key."""
+        return self.index["key"].notna().to_numpy() & (self.keys == "strict")
 
     def only(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Return the pairs that nobody said are two."""

@@ -174,6 +174,7 @@ def _match(
         setting.tolerance,
         bridge=current.bridge(setting.delivery.source) if setting.feed.id else None,
         constraints=setting.constraints,
+        keys=setting.feed.matching.keys,
     )
     shapes = shape_pass(current, index, records, matches, setting)
     matches = matches.with_pairs(shapes.pairs, "shape").with_candidates(shapes.candidates)

@@ -27,13 +27,12 @@ def shape_pass(
     ShapeOutcome
         Nothing where nothing is left on one side.
     """
-    may = MayPair(index, records, setting.constraints)
+    may = MayPair(index, records, setting.constraints, setting.feed.matching.keys)
     asked = np.flatnonzero(
         matches.is_open(records) & (records.frame["operation"] != "delete").to_numpy()
     )
     offered = np.flatnonzero(~matches.features_seen(len(index)))
-    if setting.feed.matching.keys == "strict":
-        asked, offered = may.lists(asked, offered)
+    asked, offered = may.lists(asked, offered)
     if not len(asked) or not len(offered) or not records.has_geometry:
         return no_outcome()
     before = current.rows(index["uid"].iloc[offered].tolist())
