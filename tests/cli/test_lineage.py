@@ -57,6 +57,13 @@ def test_a_split_is_released_and_a_retired_uid_resolves(
     assert changed[whole] == "removed"
     assert other not in changed
 
+    report = json.loads(
+        (tmp_path / "store/cycles/monthly-0002/report/report.json").read_text("utf-8")
+    )
+    (section,) = [one for one in report["sections"] if one["id"] == "lineage"]
+    assert section["note"] == {"zh": "拆分 1 个要素。", "en": "1 features split."}
+    assert sorted(row[4]["zh"] for row in section["rows"]) == ["37.5%", "62.5%"]
+
     led = call("history", whole)
     assert led["status"] == "succeeded"
     assert set(led["successors"]) == set(changed) - {whole}

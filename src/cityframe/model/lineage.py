@@ -1,6 +1,9 @@
 """What happens among features: how new ones descend from those that were."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from cityframe.model.text import Title
 
 
 class LineageKind(StrEnum):
@@ -18,3 +21,12 @@ class LineageKind(StrEnum):
     MERGED = "merged"
     REPLACED = "replaced"
     REMOVED = "removed"
+
+
+LINEAGE_TITLES: Mapping[LineageKind, Title] = {
+    LineageKind.SPLIT: Title("拆分", "split"),
+    LineageKind.MERGED: Title("合并", "merged"),
+    LineageKind.REPLACED: Title("取代", "replaced"),
+    LineageKind.REMOVED: Title("删除", "removed"),
+}
+"""What people call them."""

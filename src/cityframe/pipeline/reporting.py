@@ -17,6 +17,7 @@ from cityframe.pipeline.check_sections import check_sections
 from cityframe.pipeline.city import City
 from cityframe.pipeline.decisions import decisions
 from cityframe.pipeline.frames_on_disk import read_frame
+from cityframe.pipeline.lineage_sections import lineage_sections
 from cityframe.pipeline.plan import cycle_state, read_plan, source_of
 from cityframe.pipeline.question_sections import question_sections
 from cityframe.pipeline.score_sections import score_sections
@@ -90,6 +91,7 @@ def cycle_report(city: City, cycle: str) -> Report:
         sections=(
             *check_sections(city, cycle),
             *question_sections(city, cycle),
+            *lineage_sections(city, cycle, candidate),
             *score_sections(city, cycle),
         ),
     )
