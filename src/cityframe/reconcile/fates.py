@@ -111,8 +111,11 @@ def record_fates(
 
     updates, kinds = comparison.incoming, comparison.kinds()
     is_question, changes = comparison.is_implausible, kinds.notna().to_numpy()
+    differs = np.zeros(len(matched.records), dtype=bool)
+    differs[updates] = True
+    equal = matched.at(Role.UPDATE)
     for at, fate, reason in (
-        (np.setdiff1d(matched.at(Role.UPDATE), updates), Fate.UNCHANGED, "equal"),
+        (equal[~differs[equal]], Fate.UNCHANGED, "equal"),
         (updates[~changes & ~is_question], Fate.UNCHANGED, "within tolerance"),
         (updates[is_question], Fate.WAITING, QUESTION_RULES[QuestionKind.IMPLAUSIBLE]),
         (updates[changes], Fate.PUBLISHED, kinds[changes].to_numpy(dtype=object)),

@@ -1,7 +1,9 @@
 """What each record of a delivery asks for, once it is matched."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -89,11 +91,19 @@ class MatchedRecords:
 
     def at(self, role: Role) -> Positions:
         """Return the positions of the records with a role."""
-        return np.flatnonzero(self.role == role)
+        return self._by_role[role]
 
     def uids(self, at: Positions) -> npt.NDArray[np.object_]:
         """Return the uids of the features of some matched records."""
-        return self.index["uid"].to_numpy(dtype=object)[self.matches.position[at]]
+        return self._uids[self.matches.position[at]]
+
+    @cached_property
+    def _by_role(self) -> Mapping[Role, Positions]:
+        return {role: np.flatnonzero(self.role == role) for role in Role}
+
+    @cached_property
+    def _uids(self) -> npt.NDArray[np.object_]:
+        return self.index["uid"].to_numpy(dtype=object)
 
 
 def _has_later(matches: Matches, counts: Flags) -> Flags:
