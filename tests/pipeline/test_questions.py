@@ -22,6 +22,7 @@ from cityframe.pipeline.answering import (
 )
 from cityframe.pipeline.cycle import stage, take_in
 from cityframe.pipeline.delivery_report import write_delivery_report
+from cityframe.pipeline.explaining import explain
 from cityframe.pipeline.fsck import check_store
 from cityframe.pipeline.plan import PLAN_FILE, Plan, open_cycle, read_plan
 from cityframe.pipeline.pull import pull
@@ -162,6 +163,8 @@ def test_another_than_all_candidates_is_new_and_the_feature_goes(asked: Any) -> 
     assert asked.run().release == 2
     assert uid_of(asked, "P005") != uid
     assert place_of(asked, "P005") == (501200, 3401200)
+    (told,) = explain(asked.city, uid).answers
+    assert (told["action"], told["who"]) == ("other", "li")
 
 
 def test_an_open_question_comes_again_and_its_answer_then_counts_from_the_next_delivery(

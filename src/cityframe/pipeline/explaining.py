@@ -53,6 +53,7 @@ class Explanation:
         what counted, ``losers`` (list of ``source, delivery, observed_at, value``).
     decisions, answers, waivers : tuple of mapping
         Of the evidence of the release that brought the state; answers and waivers of the feature.
+        Answers also of the release that ended it, and about what it then took the place of.
     ancestors, descendants : tuple of Event
         Up to the release.
     successors : tuple of str
@@ -121,7 +122,11 @@ def explain(city: City, uid: str, release: int | None = None) -> Explanation:
     names = {state["source"], source_of(state["ended_by"] or "")}
     names |= {one["source"] for one in (*values, *disputes)}
     names |= {loser["source"] for one in disputes for loser in one["losers"]}
-    evidence = brought.evidence
+    evidence, came_from = brought.evidence, ancestors(framework, uid)
+    given = list(evidence.get("answers", ()))
+    if state["ended_in"] is not None and state["ended_in"] != brought.number:
+        given += framework.release(state["ended_in"]).evidence.get("answers", ())
+    about = {uid} | {one.parent for one in came_from if one.release == brought.number}
     return Explanation(
         uid=uid,
         layer=layer.name,
@@ -133,16 +138,14 @@ def explain(city: City, uid: str, release: int | None = None) -> Explanation:
         disputes=disputes,
         decisions=tuple(evidence.get("decisions", ())),
         answers=tuple(
-            one
-            for one in evidence.get("answers", ())
-            if one["layer"] == layer.name and uid in one["uids"]
+            one for one in given if one["layer"] == layer.name and about & set(one["uids"])
         ),
         waivers=tuple(
             one
             for one in evidence.get("waivers", ())
             if one["layer"] == layer.name and {uid, str(key)} & set(one["features"])
         ),
-        ancestors=_until(ancestors(framework, uid), looked_at),
+        ancestors=_until(came_from, looked_at),
         descendants=_until(descendants(framework, uid), looked_at),
         successors=tuple(one for one in resolve(framework, uid).successors if one != uid),
         titles=_titles(city, layer, names),
