@@ -57,9 +57,8 @@ def test_a_split_is_released_and_a_retired_uid_resolves(
     assert changed[whole] == "removed"
     assert other not in changed
 
-    report = json.loads(
-        (tmp_path / "store/cycles/monthly-0002/report/report.json").read_text("utf-8")
-    )
+    path = tmp_path / "store" / "cycles" / "monthly-0002" / "report" / "report.json"
+    report = json.loads(path.read_text("utf-8"))["report"]
     (section,) = [one for one in report["sections"] if one["id"] == "lineage"]
     assert section["note"] == {"zh": "拆分 1 个要素。", "en": "1 features split."}
     assert sorted(row[4]["zh"] for row in section["rows"]) == ["37.5%", "62.5%"]
