@@ -23,7 +23,8 @@ _EFFECTS = {
     AnswerEffect.REVIEWED: "the deliveries were taken in again and the cycle was put in review "
     "again: look at the new report",
     AnswerEffect.TAKEN_IN: "the deliveries were taken in again; go on with `cityframe cycle run`",
-    AnswerEffect.NEXT_INTAKE: "it counts from the next delivery of the record on",
+    AnswerEffect.NEXT_INTAKE: "it counts when the record comes again; the same delivery may "
+    "be pulled once more",
 }
 
 
@@ -138,10 +139,10 @@ def _side_by_side(one: dict[str, Any]) -> list[str]:
     """Return a record and its candidates as columns; what differs from the record has a star."""
     place = one["place"]
     where = (
-        f"{place['x']} {place['y']} ({place['crs']}), "
+        f" at {place['x']} {place['y']} ({place['crs']}), "
         f"longitude {place['longitude']}, latitude {place['latitude']}"
         if place
-        else "no place"
+        else ""
     )
     candidates = one["candidates"]
     said = one["attributes"] or {}
@@ -161,7 +162,7 @@ def _side_by_side(one: dict[str, Any]) -> list[str]:
         cells = [_cell(other) + mark for other, mark in zip(others, marks, strict=True)]
         rows.append([name, _cell(said.get(name)), *cells])
     header = ("", f"record {one['record']}", *(each["uid"] for each in candidates))
-    return [f"{one['subject']} of {one['delivery']} at {where}", table(rows, header)]
+    return [f"{one['subject']} of {one['delivery']}{where}", table(rows, header)]
 
 
 def _cell(value: object) -> str:
