@@ -215,3 +215,21 @@ def test_answers_about_other_values_did_not_take_part(polygons: Any) -> None:
         constraints=Constraints.of([answer], "things", "s"),
     )
     assert result.answers_met == ()
+
+
+def test_ids_that_stand_twice_beside_different_keys_lose_no_record(polygons: Any) -> None:
+    desk = with_ids(polygons)
+    said = named(desk.incoming(record(LEFT, "p"), record(RIGHT, "q")), "17", "17")
+    result = desk.reconcile(desk.current(), said)
+    assert fates(result) == ["published", "published"]
+
+
+def test_a_source_may_date_a_correction_of_its_own_back(polygons: Any) -> None:
+    current = polygons.current()
+    first = polygons.reconcile(current, polygons.incoming(record(WHOLE, "p")), delivery="s.1")
+    state = compose(current, first.changes)
+    earlier = pd.Timestamp("2025-06-01", tz="UTC")
+    said = polygons.incoming({**record(WHOLE, "p", valid_from=earlier), "floors": 9})
+    result = polygons.reconcile(state, said, delivery="s.2")
+    assert result.changes["floors"].tolist() == [9]
+    assert result.changes["valid_from"].tolist() == [earlier]

@@ -21,7 +21,7 @@ import pandas as pd
 
 from cityframe.core.agreement import Tolerance
 from cityframe.core.displacement import Flags
-from cityframe.core.matching.correspondence import Correspondence
+from cityframe.core.matching.correspondence import Correspondence, components
 from cityframe.core.matching.shapes import dimension, match_shapes
 from cityframe.model.layer import GeometryType
 from cityframe.model.lineage import LineageKind
@@ -64,6 +64,7 @@ def descent(
     links = links[is_part | ~(links["is_gone"] | is_new[links["after"]])]
     if links.empty:
         return no_events()
+    links = links.assign(group=components(links["before"].to_numpy(), links["after"].to_numpy()))
     groups = with_groups(links).assign(is_new=is_new[links["after"]])
     event = np.select(
         [

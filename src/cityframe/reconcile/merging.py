@@ -225,6 +225,9 @@ def _speakers(
 
 def _claims(name: str, speakers: Speakers, observed: pd.Series, merging: Merging) -> Claims:
     authorities = merging.rules.authorities(name)
+    # a source that dates its own value back corrects it: that is as new as the delivery
+    is_own = (speakers.source == merging.source).fillna(False).astype(bool)
+    said_at = pd.Timestamp(merging.observed_at)
     ranks: npt.NDArray[np.int64] | None = None
     if authorities is not None:
         place = {source: rank for rank, source in enumerate(authorities)}
@@ -233,8 +236,8 @@ def _claims(name: str, speakers: Speakers, observed: pd.Series, merging: Merging
         rank_current=ranks,
         rank_incoming=None if authorities is None else place.get(merging.source, UNLISTED),
         time_current=_utc(speakers.observed_at),
-        time_incoming=_utc(observed),
-        is_own=(speakers.source == merging.source).fillna(False).to_numpy(dtype=bool),
+        time_incoming=_utc(observed.mask(is_own & (observed < said_at), said_at)),
+        is_own=is_own.to_numpy(),
     )
 
 

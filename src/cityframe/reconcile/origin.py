@@ -55,7 +55,7 @@ def bridge_rows(
         return rows
     known = current.bridge(source).set_index("source_id")["uid"]
     is_other = rows["source_id"].map(known) != rows["uid"]
-    return rows[is_other.to_numpy()].sort_values("source_id", ignore_index=True)
+    return rows[is_other.to_numpy()].sort_values("source_id", kind="stable", ignore_index=True)
 
 
 def match_provenance(

@@ -89,12 +89,13 @@ class Records:
 
     @cached_property
     def is_repeated(self) -> npt.NDArray[np.bool_]:
-        """Whether a later record has the source's id or the key of one: n values.
+        """Whether a later record has the key of one, or without a key the source's id: n values.
 
-        A record that was returned repeats none, and one that names a feature has no need of a key.
+        A record that was returned repeats none, and one that names a feature has no need of a name.
         """
         result = np.zeros(len(self), dtype=bool)
-        for name in (self.source_id, self.key.mask(self.uid.notna())):
+        has_uid = self.uid.notna()
+        for name in (self.source_id.mask(self.key.notna() | has_uid), self.key.mask(has_uid)):
             named = np.flatnonzero(name.notna().to_numpy() & ~self.is_held)
             result[named] |= name.iloc[named].duplicated(keep="last").to_numpy()
         return result
