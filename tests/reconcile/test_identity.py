@@ -1,5 +1,6 @@
 """Which feature a record is, in deliveries that make it hard to tell: no uid stands for two."""
 
+from itertools import pairwise
 from typing import Any
 
 import geopandas as gpd
@@ -233,3 +234,29 @@ def test_a_source_may_date_a_correction_of_its_own_back(polygons: Any) -> None:
     result = polygons.reconcile(state, said, delivery="s.2")
     assert result.changes["floors"].tolist() == [9]
     assert result.changes["valid_from"].tolist() == [earlier]
+
+
+@pytest.mark.parametrize(("before", "after"), [((0, 15, 20), (0, 20)), ((0, 20), (0, 15, 20))])
+def test_who_may_not_say_where_features_lie_splits_and_merges_none(
+    polygons: Any, before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
+    rows = [feature(f"U{west}", box(west, east)) for west, east in pairwise(before)]
+    said = polygons.incoming(*[record(box(west, east)) for west, east in pairwise(after)])
+    current = polygons.current(*rows)
+    free = Reconciling(authority={"geometry": ("s", "t")})
+    assert len(polygons.reconcile(current, said, rules=free).lineage) == 1
+    bound = Reconciling(authority={"geometry": ("t",)})
+    result = polygons.reconcile(current, said, rules=bound)
+    assert result.changes.empty
+    assert set(result.questions["kind"]) == {"complex"}
+
+
+def test_a_record_of_which_nothing_counts_is_not_said_to_be_within_tolerance(
+    polygons: Any,
+) -> None:
+    current = polygons.current(feature("U1", WHOLE, "p"))
+    bound = Reconciling(authority={"geometry": ("t",)})
+    said = polygons.incoming(record(box(0, 26), "p"))
+    result = polygons.reconcile(current, said, rules=bound)
+    assert result.changes.empty
+    assert result.fates["reason"].tolist() == ["overruled"]

@@ -101,6 +101,12 @@ class Comparison:
         return self._of_pairs(self.merged.conflicts)
 
     @property
+    def is_overruled(self) -> npt.NDArray[np.bool_]:
+        """Whether something of the feature stays although the record says otherwise: k values."""
+        nothing = np.zeros(len(self.incoming), dtype=bool)
+        return nothing if self.merged is None else self.merged.kept
+
+    @property
     def answered(self) -> tuple[AnswerKey, ...]:
         """Conflicts that a person decided before."""
         return () if self.merged is None else self.merged.answered

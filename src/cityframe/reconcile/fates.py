@@ -111,12 +111,14 @@ def record_fates(
 
     updates, kinds = comparison.incoming, comparison.kinds()
     is_question, changes = comparison.is_implausible, kinds.notna().to_numpy()
+    stays, is_overruled = ~changes & ~is_question, comparison.is_overruled
     differs = np.zeros(len(matched.records), dtype=bool)
     differs[updates] = True
     equal = matched.at(Role.UPDATE)
     for at, fate, reason in (
         (equal[~differs[equal]], Fate.UNCHANGED, "equal"),
-        (updates[~changes & ~is_question], Fate.UNCHANGED, "within tolerance"),
+        (updates[stays & ~is_overruled], Fate.UNCHANGED, "within tolerance"),
+        (updates[stays & is_overruled], Fate.UNCHANGED, "overruled"),
         (updates[is_question], Fate.WAITING, QUESTION_RULES[QuestionKind.IMPLAUSIBLE]),
         (updates[changes], Fate.PUBLISHED, kinds[changes].to_numpy(dtype=object)),
     ):

@@ -81,6 +81,8 @@ class Merged:
     not_before : Series of datetime, k
         Since when the present row holds, where something of it stays although the record says
         otherwise, else NaT: a row of both can't hold from an earlier moment on.
+    kept : ndarray of bool, k
+        Where something of the present row stays although the record says otherwise.
     answered : tuple of AnswerKey
         The conflicts that an answer decided.
     """
@@ -89,6 +91,7 @@ class Merged:
     provenance: pd.DataFrame
     conflicts: pd.DataFrame
     not_before: pd.Series
+    kept: Flags
     answered: tuple[AnswerKey, ...] = ()
 
 
@@ -142,6 +145,7 @@ def merge_pairs(
         provenance=stacked_tables(losses),
         conflicts=stacked_tables(conflicts),
         not_before=since.where(kept),
+        kept=kept,
         answered=tuple(answered),
     )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from cityframe.config.reconciling import GEOMETRY
 from cityframe.core.displacement import Flags, Geometries
 from cityframe.core.matching.correspondence import Correspondence
 from cityframe.core.matching.evidence import Evidence
@@ -60,6 +61,7 @@ def shape_pass(
     if len(allowed) < len(links):
         links = sides.links(Correspondence.of(allowed), kind, tolerance)
     links = _as_they_may_be(links, records)
+    links = _without_authority(links, current, index, setting)
     return _as_answered(interpret(links, kind, setting.rules), links, records, setting)
 
 
@@ -96,6 +98,28 @@ def _as_they_may_be(links: pd.DataFrame, records: Records) -> pd.DataFrame:
     return links.assign(
         may_be_new=~is_update, is_sure=links["is_sure"] & ~records.is_held[incoming]
     )
+
+
+def _without_authority(
+    links: pd.DataFrame, current: CurrentLayer, index: pd.DataFrame, setting: Setting
+) -> pd.DataFrame:
+    """Take groups of several for unsure if the source may not say where a feature of them lies.
+
+    Else the part that keeps the uid would keep its outline too, beside or over the others. With a
+    base the source need not be an authority: then it counts who changed something.
+    """
+    authorities = setting.rules.authorities(GEOMETRY)
+    has_several = links["group"].duplicated(keep=False).to_numpy()
+    if authorities is None or setting.base is not None or not has_several.any():
+        return links
+    uids = index["uid"].iloc[links["current"]].reset_index(drop=True)
+    origins = current.origins(uids[has_several].unique().tolist())
+    of_geometry = origins[origins["attribute"] == GEOMETRY].set_index("uid")["source"]
+    rank = {source: place for place, source in enumerate(authorities)}
+    said_by, own = uids.map(of_geometry), setting.delivery.source
+    is_lower = rank.get(own, len(rank)) >= said_by.map(rank).fillna(len(rank))
+    is_refused = (is_lower & (said_by != own)).to_numpy() & has_several
+    return links.assign(is_sure=links["is_sure"] & ~is_refused)
 
 
 def _as_answered(
