@@ -106,7 +106,7 @@ class Draft:
         basis += ["absent"] * len(lost)
         position = np.concatenate([deleted, ends, lost])
         uids = self.matched.index["uid"].iloc[position].reset_index(drop=True)
-        of_ends = range(len(deletes), len(deletes) + len(ends))
+        of_ends = pd.RangeIndex(len(deletes), len(deletes) + len(ends))
         since = current.standing(uids[of_ends].tolist()).set_index("uid")["since"]
         since = since.reindex(uids[of_ends]).set_axis(of_ends)
         ended = succeeded["valid_from"][ends].set_axis(of_ends)
@@ -143,7 +143,8 @@ class Draft:
     def begins(self) -> pd.Series:
         """Return since when each record holds, by its position."""
         valid_from = self.matched.records.frame["valid_from"]
-        return valid_from.fillna(pd.to_datetime(self.delivery.observed_at, utc=True))
+        begins: pd.Series = valid_from.fillna(pd.to_datetime(self.delivery.observed_at, utc=True))
+        return begins
 
     def _names(self, at: Positions) -> pd.Series:
         """Return what names new features; an id means something to its own source only."""

@@ -85,7 +85,8 @@ class Records:
     @cached_property
     def is_held(self) -> npt.NDArray[np.bool_]:
         """Whether a record was returned before: n values."""
-        return self.frame["record"].isin(self.held).to_numpy()
+        is_held: npt.NDArray[np.bool_] = self.frame["record"].isin(self.held).to_numpy(dtype=bool)
+        return is_held
 
     @cached_property
     def is_repeated(self) -> npt.NDArray[np.bool_]:

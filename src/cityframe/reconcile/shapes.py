@@ -188,10 +188,11 @@ def with_groups(links: pd.DataFrame) -> pd.DataFrame:
     twice = {side: grouped[f"{side}_twice"].first() for side in ("before", "after")}
     covered = []
     for side, feature, other in (("before", "current", "after"), ("after", "incoming", "before")):
-        size = links[f"{side}_size"]
+        name = f"{side}_size"
+        size = links[name]
         shared = (links[f"of_{side}"] * size).groupby(links["group"]).sum()
         each = links.drop_duplicates(["group", feature])
-        whole = each.groupby("group")[size.name].sum()
+        whole = each.groupby("group")[name].sum()
         covered.append(shared - twice[other] >= COVERED * whole)
         covered.append(whole - twice[side] >= COVERED * whole)
     return links.assign(
