@@ -24,6 +24,7 @@ from cityframe.pipeline.current import current_layer
 from cityframe.pipeline.decisions import require_approver
 from cityframe.pipeline.intake import take_in
 from cityframe.pipeline.plan import PLAN_FILE, cycle_state, cycles_of, read_plan, source_of
+from cityframe.pipeline.prefixes import require_one
 from cityframe.pipeline.questions import (
     ANSWER_WITHDRAWN,
     ANSWERED,
@@ -39,8 +40,6 @@ from cityframe.pipeline.review import put_in_review
 from cityframe.pipeline.staging import CHECK_FILE, check_candidate, stage
 from cityframe.pipeline.turns import turn_of
 from cityframe.store.pruned import sync_folder
-
-_EXAMPLES = 5
 
 
 class AnswerEffect(StrEnum):
@@ -141,7 +140,7 @@ def withdraw_answer(city: City, question: str, *, who: str, why: str) -> Answeri
         for one in answers(city)
         if question and one.question.startswith(question) and one.id not in taken_back
     }
-    _require_one(
+    require_one(
         f"answer to question {question}", list(found), "see `cityframe question list --answered`"
     )
     (answer,) = found.values()
@@ -230,21 +229,9 @@ def _find(city: City, prefix: str) -> tuple[str, gpd.GeoDataFrame]:
                 found.setdefault(str(name), (cycle, rows.reset_index(drop=True)))
     if not found:
         _refuse_answered(city, prefix)
-    _require_one(f"question {prefix}", sorted(found), "see `cityframe question list`")
+    require_one(f"question {prefix}", sorted(found), "see `cityframe question list`")
     (only,) = found.values()
     return only
-
-
-def _require_one(where: str, ids: Sequence[str], remedy: str) -> None:
-    if len(ids) == 1:
-        return
-    more = f" and {len(ids) - _EXAMPLES} more" if len(ids) > _EXAMPLES else ""
-    raise DeclarationError(
-        where=where,
-        found=f"{', '.join(ids[:_EXAMPLES])}{more}" if ids else "no such one",
-        expected="the id of one, or as much of it as no other begins with",
-        remedy=remedy,
-    )
 
 
 def _refuse_answered(city: City, prefix: str) -> None:

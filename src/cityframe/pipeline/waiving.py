@@ -21,6 +21,7 @@ from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.decisions import require_approver
 from cityframe.pipeline.frames_on_disk import read_frame, read_table
 from cityframe.pipeline.plan import PLAN_FILE, cycle_state, cycles_of, read_plan, reference_time
+from cityframe.pipeline.prefixes import require_one
 from cityframe.pipeline.review import put_in_review
 from cityframe.pipeline.staging import (
     CHECK_FILE,
@@ -33,8 +34,6 @@ from cityframe.pipeline.turns import turn_of
 from cityframe.pipeline.waivers import WAIVED, WAIVER_WITHDRAWN, as_body, waivers, withdrawals
 from cityframe.rules.checking.feature_digests import digest_table
 from cityframe.rules.compiled import compile_rules
-
-_EXAMPLES = 5
 
 
 class Effect(StrEnum):
@@ -155,7 +154,7 @@ def withdraw(city: City, waiver: str, *, who: str, why: str) -> Waiving:
     require_approver(city, who, why, what=f"withdraw waiver {waiver}")
     where = f"waiver {waiver}"
     found = [one for one in waivers(city) if waiver and one.id.startswith(waiver)]
-    _require_one(where, [one.id for one in found], "see `cityframe waiver list --all`")
+    require_one(where, [one.id for one in found], "see `cityframe waiver list --all`")
     given = found[0]
     before = withdrawals(city).get(given.id)
     if before is not None:
@@ -198,20 +197,8 @@ def _find(city: City, prefix: str) -> list[_Met]:
     ids = sorted({one.finding["finding_id"].iloc[0] for one in met})
     if not ids:
         _refuse_fixed(city, cycles, prefix)
-    _require_one(where, ids, "see the findings in the report of the newest cycle")
+    require_one(where, ids, "see the findings in the report of the newest cycle")
     return met
-
-
-def _require_one(where: str, ids: list[str], remedy: str) -> None:
-    if len(ids) == 1:
-        return
-    more = f" and {len(ids) - _EXAMPLES} more" if len(ids) > _EXAMPLES else ""
-    raise DeclarationError(
-        where=where,
-        found=f"{', '.join(ids[:_EXAMPLES])}{more}" if ids else "no such one",
-        expected="the id of one, or as much of it as no other begins with",
-        remedy=remedy,
-    )
 
 
 def _newest_cycles(city: City) -> list[str]:
