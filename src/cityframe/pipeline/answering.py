@@ -23,7 +23,12 @@ from cityframe.pipeline.city import City, now
 from cityframe.pipeline.current import current_layer
 from cityframe.pipeline.decisions import require_approver
 from cityframe.pipeline.intake import take_in
-from cityframe.pipeline.plan import PLAN_FILE, cycle_state, cycles_of, read_plan, source_of
+from cityframe.pipeline.plan import (
+    cycle_state,
+    newest_cycles,
+    read_plan,
+    source_of,
+)
 from cityframe.pipeline.prefixes import require_one
 from cityframe.pipeline.questions import (
     ANSWER_WITHDRAWN,
@@ -71,13 +76,6 @@ class Answering:
     answer: Answer
     effect: AnswerEffect
     cycles: tuple[str, ...]
-
-
-def newest_cycles(city: City) -> tuple[str, ...]:
-    """Return the newest cycle of each series, the one that was frozen last first."""
-    newest = [entry for name in city.workspace.series for entry in cycles_of(city, name)[-1:]]
-    newest = [one for one in newest if (city.cycle_folder(one.subject) / PLAN_FILE).exists()]
-    return tuple(one.subject for one in sorted(newest, key=lambda one: -one.sequence))
 
 
 def answer_question(

@@ -265,3 +265,10 @@ def _write_plan(city: City, plan: Plan) -> None:
         temporary.write_text(
             json.dumps(asdict(plan), ensure_ascii=False, indent=1), encoding="utf-8"
         )
+
+
+def newest_cycles(city: City) -> tuple[str, ...]:
+    """Return the newest cycle of each series, the one that was frozen last first."""
+    newest = [entry for name in city.workspace.series for entry in cycles_of(city, name)[-1:]]
+    newest = [one for one in newest if (city.cycle_folder(one.subject) / PLAN_FILE).exists()]
+    return tuple(one.subject for one in sorted(newest, key=lambda one: -one.sequence))

@@ -11,12 +11,11 @@ import pandas as pd
 from cityframe.errors import DeclarationError
 from cityframe.model.question import ACTIONS, KIND_TITLES, QuestionKind
 from cityframe.pipeline.accounts import accounts, delivery_folder
-from cityframe.pipeline.answering import newest_cycles
 from cityframe.pipeline.city import City
 from cityframe.pipeline.current import current_layer
 from cityframe.pipeline.features import AFTER, attributes_of
 from cityframe.pipeline.frames_on_disk import read_frame
-from cityframe.pipeline.plan import cycles_of
+from cityframe.pipeline.plan import cycles_of, newest_cycles
 from cityframe.pipeline.questions import (
     STANDING,
     WITHDRAWN,

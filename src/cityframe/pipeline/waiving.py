@@ -20,7 +20,12 @@ from cityframe.pipeline.city import City, now
 from cityframe.pipeline.current import StoredLayer
 from cityframe.pipeline.decisions import require_approver
 from cityframe.pipeline.frames_on_disk import read_frame, read_table
-from cityframe.pipeline.plan import PLAN_FILE, cycle_state, cycles_of, read_plan, reference_time
+from cityframe.pipeline.plan import (
+    cycle_state,
+    newest_cycles,
+    read_plan,
+    reference_time,
+)
 from cityframe.pipeline.prefixes import require_one
 from cityframe.pipeline.review import put_in_review
 from cityframe.pipeline.staging import (
@@ -163,7 +168,7 @@ def withdraw(city: City, waiver: str, *, who: str, why: str) -> Waiving:
         )
     cycles = [
         name
-        for name in _newest_cycles(city)
+        for name in newest_cycles(city)
         if _is_checked(city, name) and given.id in check_results(city, name).waivers
     ]
     with _turns(city, cycles):
@@ -192,20 +197,13 @@ def _review_again(city: City, cycles: Sequence[str]) -> Effect:
 def _find(city: City, prefix: str) -> list[_Met]:
     """Return where the newest cycles met the finding of a prefix, the newest cycle first."""
     where = f"finding {prefix}"
-    cycles = _newest_cycles(city)
+    cycles = newest_cycles(city)
     met = [one for cycle in cycles for one in _met(city, cycle, prefix)] if prefix else []
     ids = sorted({one.finding["finding_id"].iloc[0] for one in met})
     if not ids:
         _refuse_fixed(city, cycles, prefix)
     require_one(where, ids, "see the findings in the report of the newest cycle")
     return met
-
-
-def _newest_cycles(city: City) -> list[str]:
-    """Return the newest cycle of each series, the one that was frozen last first."""
-    newest = [entry for name in city.workspace.series for entry in cycles_of(city, name)[-1:]]
-    newest = [one for one in newest if (city.cycle_folder(one.subject) / PLAN_FILE).exists()]
-    return [one.subject for one in sorted(newest, key=lambda one: one.sequence, reverse=True)]
 
 
 def _met(city: City, cycle: str, prefix: str) -> Iterator[_Met]:
@@ -222,7 +220,7 @@ def _met(city: City, cycle: str, prefix: str) -> Iterator[_Met]:
             yield _Met(cycle, mine.iloc[[row]], path)
 
 
-def _refuse_fixed(city: City, cycles: list[str], prefix: str) -> None:
+def _refuse_fixed(city: City, cycles: Sequence[str], prefix: str) -> None:
     for cycle in cycles:
         for path in sorted(city.cycle_folder(cycle).glob("candidate/*.fixed.parquet")):
             ids = pd.read_parquet(path, columns=["finding_id"])["finding_id"]
