@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +12,6 @@ import shapely
 
 from cityframe.cli import main
 from cityframe.pipeline import retention
-
-FILES = {
-    "cityframe.yaml": "title: {zh: 城, en: City}\nretention: {landed_days: 2, candidate_days: 1}\n",
-    "schemas/parcels.yaml": """\
-name: parcels
-title: {zh: 宗地, en: Parcels}
-geometry: Polygon
-crs: EPSG:4547
-accuracy_m: 0.05
-key: number
-attributes:
-  number: {type: string, title: {zh: 编号, en: Number}, nullable: false}
-""",
-    "sources/cadastre.yaml": """\
-name: cadastre
-title: {zh: 地籍测量, en: Cadastral survey}
-kind: survey
-delivery: partial
-pull: {type: files, path: parcels.gpkg}
-crs: EPSG:4547
-feeds:
-  - layer: parcels
-    columns: {number: DJH}
-""",
-    "cycles/monthly.yaml": """\
-name: monthly
-title: {zh: 月度更新, en: Monthly update}
-sources: [cadastre]
-approvers: [li]
-""",
-}
 
 
 class Shell:
@@ -76,11 +46,14 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+def shell(
+    tmp_path: Path, declare: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    declare(tmp_path, {"cityframe.yaml": "retention: {landed_days: 2, candidate_days: 1}\n"})
+    source = tmp_path / "sources" / "cadastre.yaml"
+    text = source.read_text(encoding="utf-8")
+    # each delivery has one parcel of its own
+    source.write_text(text.replace("delivery: full", "delivery: partial"), encoding="utf-8")
     return Shell(tmp_path, capsys)
 
 

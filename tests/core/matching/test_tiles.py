@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityframe.core.agreement import Tolerance
-from cityframe.core.displacement import Geometries
+from cityframe.core.displacement import Geometries, Numbers, Positions
 from cityframe.core.matching.correspondence import Correspondence
 from cityframe.core.matching.lines import match_lines
 from cityframe.core.matching.local_shift import CELL_M
 from cityframe.core.matching.place import match_place
 from cityframe.core.matching.points import match_points
 from cityframe.core.matching.polygons import match_polygons
-from cityframe.core.matching.tiles import GeometrySide, ahead, match_in_tiles
+from cityframe.core.matching.tiles import ahead, match_in_tiles
 
 TOLERANCE = Tolerance(0.25)
 
@@ -42,6 +42,17 @@ def by_overlap(before: Geometries, after: Geometries) -> pd.DataFrame:
 def whole(match: Match, before: Geometries, after: Geometries) -> pd.DataFrame:
     links = match(before, after).drop(columns="group", errors="ignore")
     return links.sort_values(["before", "after"], ignore_index=True)[sorted(links)]
+
+
+class GeometrySide:
+    """Geometries in memory."""
+
+    def __init__(self, geometry: Geometries) -> None:
+        self._geometry = geometry
+        self.boxes: Numbers = shapely.bounds(geometry).reshape(-1, 4)
+
+    def rows(self, positions: Positions) -> Geometries:
+        return self._geometry[positions]
 
 
 def tiled(match: Match, before: Geometries, after: Geometries, **options: Any) -> pd.DataFrame:

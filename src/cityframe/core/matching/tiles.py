@@ -13,9 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
-import shapely
 
-from cityframe.core.displacement import Flags, Geometries, Numbers, Positions
+from cityframe.core.displacement import Flags, Numbers, Positions
 from cityframe.core.matching.correspondence import components
 
 Rows = TypeVar("Rows", covariant=True)
@@ -37,24 +36,6 @@ class Side(Protocol[Rows]):
 
     def rows(self, positions: Positions) -> Rows:
         """Return what the matcher takes of the features at ascending positions."""
-
-
-class GeometrySide:
-    """Geometries in memory.
-
-    Parameters
-    ----------
-    geometry : ndarray of geometries, n
-        In one projected CRS in metres.
-    """
-
-    def __init__(self, geometry: Geometries) -> None:
-        self._geometry = geometry
-        self.boxes: Numbers = shapely.bounds(geometry).reshape(-1, 4)
-
-    def rows(self, positions: Positions) -> Geometries:
-        """Return some of the geometries."""
-        return self._geometry[positions]
 
 
 @dataclass(frozen=True)
