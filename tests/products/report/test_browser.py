@@ -31,28 +31,29 @@ def load(chromium, sample, tmp_path):
     def dump(address="", *, size=WIDE, language="zh", report=sample.report, **changed):
         write_report(tmp_path / "report", report, **{**sample.arguments, **changed})
         page = (tmp_path / "report" / f"report.{language}.html").as_uri()
-        result = subprocess.run(
-            [
-                chromium,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                f"--window-size={size[0]},{size[1]}",
-                f"--user-data-dir={tmp_path / 'profile'}",
-                "--virtual-time-budget=5000",
-                "--dump-dom",
-                f"{page}{address}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
+        command = [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--window-size={size[0]},{size[1]}",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            f"{page}{address}",
+        ]
+        # headless chromium now and then dumps a page before its script has run: look once more
+        for _ in range(2):
+            result = subprocess.run(
+                command, capture_output=True, text=True, timeout=120, check=True
+            )
+            if 'data-state="ready"' in result.stdout:
+                break
         document = result.stdout
         assert 'data-state="ready"' in document, result.stderr[-2000:]
         assert "data-error" not in document, re.findall(r'data-error="[^"]*"', document)
